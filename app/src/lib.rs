@@ -1,0 +1,3 @@
+//! Oratype's pipeline: from the button and the microphone to typed words.
+//!
+//! Architecture invariant: the library knows traits of `hal` and no board; only `main` names one.

@@ -1,0 +1,3 @@
+//! The `oratype` command.
+
+fn main() {}

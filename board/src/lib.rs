@@ -1,0 +1,3 @@
+//! What differs from board to board, as data. One folder per board.
+
+pub mod desk;

@@ -1,0 +1,29 @@
+//! One button and one light.
+
+use crate::time::Timestamp;
+
+/// The button went down or up. Not debounced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// When, on the clock of the sound source that runs beside it.
+    pub at: Timestamp,
+    /// Down (true) or up.
+    pub pressed: bool,
+}
+
+/// Why a button or an LED could not be used. Not worth a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("GPIO line failed: {0}")]
+pub struct GpioError(pub nix::errno::Errno);
+
+/// The push-to-talk button.
+pub trait Button: Send {
+    /// The oldest edge not yet taken, if it happened at or before `until`. Edges come in order. Never blocks.
+    fn next_edge(&mut self, until: Timestamp) -> Result<Option<Edge>, GpioError>;
+}
+
+/// The status light.
+pub trait Led: Send {
+    /// Light it, or not.
+    fn set(&mut self, lit: bool) -> Result<(), GpioError>;
+}

@@ -1,0 +1,56 @@
+//! USB HID boot keyboard: the 8-byte input report, and the places it can be sent to.
+
+/// An input report of a boot keyboard (HID 1.11, appendix B.1): modifiers, a reserved byte, six usage IDs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Bit 0 left Ctrl, 1 left Shift, 2 left Alt, 3 left GUI, 4–7 the right ones.
+    pub modifiers: u8,
+    /// Usage IDs of the keys that are down, 0 for none.
+    pub keys: [u8; 6],
+}
+
+impl Report {
+    /// Nothing is pressed.
+    pub const RELEASED: Self = Self { modifiers: 0, keys: [0; 6] };
+
+    /// As it goes over the wire.
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let k = self.keys;
+        [self.modifiers, 0, k[0], k[1], k[2], k[3], k[4], k[5]]
+    }
+
+    /// From the wire; the reserved byte is not looked at.
+    pub const fn from_bytes(b: [u8; 8]) -> Self {
+        Self { modifiers: b[0], keys: [b[2], b[3], b[4], b[5], b[6], b[7]] }
+    }
+}
+
+/// Lock lights as the host last set them (HID output report).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostLeds {
+    /// Num Lock is on.
+    pub num_lock: bool,
+    /// Caps Lock is on.
+    pub caps_lock: bool,
+}
+
+/// Why a report was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyboardError {
+    /// No host takes reports now: unplugged, asleep, or not yet ready (ESHUTDOWN, EAGAIN). Send the same report
+    /// again later; nothing of it was delivered.
+    #[error("the host is away")]
+    HostAway,
+    /// The keyboard itself failed. Do not retry.
+    #[error("the keyboard failed: {0}")]
+    Failed(nix::errno::Errno),
+}
+
+/// Something that takes key presses.
+pub trait Keyboard: Send {
+    /// Send one report. All of it is taken, or none. Waits for the host at most 50 ms.
+    fn send(&mut self, report: Report) -> Result<(), KeyboardError>;
+
+    /// The host's lock lights, if it ever told them. Never blocks.
+    fn host_leds(&mut self) -> Option<HostLeds>;
+}

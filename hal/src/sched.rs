@@ -1,0 +1,1 @@
+//! Real-time priority and CPU affinity of the calling thread.

@@ -1,0 +1,3 @@
+//! Host tools: model files and, later, the SD card image.
+
+fn main() {}
