@@ -1,0 +1,332 @@
+//! From a stream of 16 kHz samples and the speaker's gestures to segments worth recognising.
+//!
+//! Works in sample positions only, never in wall time: what is cut where depends on the sound alone.
+//!
+//! ```text
+//!        press             pause            release   silence certain
+//!  ────────┼─────────────────┼─────────────────┼─────────┼──────
+//!   pre-roll├─ segment 1 ────┼─ segment 2 ─────┼── tail ─┤
+//! ```
+
+use std::time::{Duration, Instant};
+
+use crate::recognise::audio::{Pool, Slot};
+use crate::recognise::engine::SAMPLE_RATE_HZ;
+use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX};
+use crate::speech::detector::{SpeechDetector, SpeechEvidence};
+
+/// From this length on a segment ends at the next pause, so that its text is being made while the speaker goes on.
+/// Shorter pieces would be recognised worse, for want of context.
+const CUT_FROM_SAMPLES: usize = 12 * SAMPLE_RATE_HZ;
+/// A silence this long is a pause between sentences or clauses, not one between words.
+const PAUSE_SAMPLES: u64 = (SAMPLE_RATE_HZ / 2) as u64;
+/// No segment is longer: the model hears 30 s at most and needs some silence at the end.
+const CUT_AT_SAMPLES: usize = 28 * SAMPLE_RATE_HZ;
+/// Without a pause, the quietest place is looked for in this last part of the segment.
+const QUIET_SEARCH_SAMPLES: usize = 8 * SAMPLE_RATE_HZ;
+/// Length of the stretch whose loudness counts there: shorter than a syllable, longer than a pitch period.
+const QUIET_WINDOW_SAMPLES: usize = SAMPLE_RATE_HZ / 20;
+/// Silence kept around the speech of a segment. Words that the detector misses at its edges are within it.
+const EDGE_SILENCE_SAMPLES: usize = SAMPLE_RATE_HZ / 2;
+/// While nobody has spoken yet, this much is kept and the rest forgotten.
+const UNSPOKEN_KEPT_SAMPLES: usize = SAMPLE_RATE_HZ;
+/// After the release, silence is certain when it has lasted this long (150 ms: longer than the closure of a stop
+/// consonant within a word).
+const CERTAIN_SILENCE_SAMPLES: u64 = (SAMPLE_RATE_HZ * 15 / 100) as u64;
+
+const _: () = assert!(CUT_AT_SAMPLES + SAMPLE_RATE_HZ <= SEGMENT_SAMPLES_MAX, "room for the periods of a second");
+const _: () = assert!(QUIET_SEARCH_SAMPLES < CUT_AT_SAMPLES);
+
+/// Times that dictations are judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmenterOptions {
+    /// Sound kept from before the press.
+    pub pre_roll: Duration,
+    /// Longest listening after the release.
+    pub tail: Duration,
+    /// A latched dictation ends after this much silence; zero for never.
+    pub end_after_silence: Duration,
+}
+
+/// A stretch of sound to be recognised.
+pub struct Segment {
+    /// Where it lies.
+    pub slot: Slot,
+    /// What the speech detector thinks of it.
+    pub evidence: SpeechEvidence,
+    /// When it was complete.
+    pub closed: Instant,
+}
+
+/// The end of a dictation: all its segments have been delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Dictations since the start, from 0.
+    pub number: u64,
+    /// When the button was released, as far as it can be told on the wall clock.
+    pub released: Instant,
+    /// Capture of the period with the release until it was worked on.
+    pub capture: Duration,
+    /// When the last segment was complete.
+    pub closed: Instant,
+}
+
+/// What the segmenter hands on, in this order for each dictation: any number of segments, then its end.
+pub enum Work {
+    /// Recognise this.
+    Segment(Segment),
+    /// The dictation is over.
+    Finished(Finished),
+}
+
+/// A release, seen from the wall clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Release {
+    /// When it happened.
+    pub at: Instant,
+    /// How long the sound of that moment waited to be worked on.
+    pub capture: Duration,
+}
+
+/// There was no free slot to record into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the recogniser is too far behind: no room for more speech")]
+pub struct NoRoom;
+
+/// See the module.
+pub struct Segmenter {
+    options: SegmenterOptions,
+    pool: Pool,
+    /// Whether to wait for a free slot, as a recording can and a microphone cannot.
+    wait_for_room: bool,
+    detector: SpeechDetector,
+    history: History,
+    /// Samples pushed so far.
+    position: u64,
+    /// Up to here the sound belongs to a dictation already, and is not pre-roll of the next.
+    used_until: u64,
+    dictation: Option<Dictation>,
+    started: u64,
+}
+
+struct Dictation {
+    number: u64,
+    slot: Slot,
+    /// Position of the slot's first sample.
+    slot_start: u64,
+    /// Position at which the detector was reset; its own positions count from there.
+    detector_start: u64,
+    /// Position and time of the release, once it came.
+    release: Option<(u64, Release)>,
+}
+
+impl Segmenter {
+    /// Nothing dictated yet.
+    pub fn new(options: SegmenterOptions, pool: Pool, detector: SpeechDetector, wait_for_room: bool) -> Self {
+        Self {
+            options,
+            pool,
+            wait_for_room,
+            detector,
+            history: History::new(),
+            position: 0,
+            used_until: 0,
+            dictation: None,
+            started: 0,
+        }
+    }
+
+    /// Samples pushed so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether a dictation is going on, its tail included.
+    pub fn is_dictating(&self) -> bool {
+        self.dictation.is_some()
+    }
+
+    /// Begin a dictation that was asked for at `position`. One that is still in its tail ends there.
+    pub fn start(&mut self, position: u64, sink: &mut impl FnMut(Work)) -> Result<(), NoRoom> {
+        if let Some(dictation) = &mut self.dictation {
+            let until = position.clamp(dictation.slot_start, self.position);
+            dictation.slot.truncate((until - dictation.slot_start) as usize);
+            self.used_until = until;
+            self.finish(sink);
+        }
+        let mut slot = self.take_slot()?;
+        let wanted = position.saturating_sub(samples(self.options.pre_roll)).max(self.used_until);
+        let slot_start = self.history.copy_from(wanted, self.position, &mut slot);
+        self.detector.reset();
+        self.detector.push(slot.samples());
+        let number = self.started;
+        self.started += 1;
+        self.dictation =
+            Some(Dictation { number, slot, slot_start, detector_start: slot_start, release: None });
+        Ok(())
+    }
+
+    /// The button was released at `position`: only the tail is still listened to.
+    pub fn stop(&mut self, position: u64, release: Release) {
+        if let Some(dictation) = &mut self.dictation {
+            dictation.release.get_or_insert((position, release));
+        }
+    }
+
+    /// Take the next samples. `latched`: the dictation may end by itself. Returns whether it just ended.
+    pub fn push(
+        &mut self,
+        samples: &[f32],
+        latched: bool,
+        sink: &mut impl FnMut(Work),
+    ) -> Result<bool, NoRoom> {
+        self.history.push(samples);
+        self.position += samples.len() as u64;
+        let Some(dictation) = &mut self.dictation else { return Ok(false) };
+        if dictation.slot.append(samples) < samples.len() {
+            // The slot is full and no other was free when it should have been cut.
+            self.finish(sink);
+            return Err(NoRoom);
+        }
+        self.detector.push(samples);
+        self.settle(latched, sink)
+    }
+
+    /// End what there is to end at this point.
+    pub fn settle(&mut self, latched: bool, sink: &mut impl FnMut(Work)) -> Result<bool, NoRoom> {
+        let Some(dictation) = &mut self.dictation else { return Ok(false) };
+        let silence = self.detector.silence_samples();
+        if let Some((released, _)) = dictation.release {
+            let tail_end = released + samples(self.options.tail);
+            let silent = silence >= CERTAIN_SILENCE_SAMPLES && self.position >= released;
+            if silent || self.position >= tail_end {
+                self.finish(sink);
+                return Ok(true);
+            }
+            return Ok(false);
+        }
+        let end_after = samples(self.options.end_after_silence);
+        if latched && end_after > 0 && silence >= end_after {
+            self.finish(sink);
+            return Ok(true);
+        }
+        let length = dictation.slot.samples().len();
+        if self.detector.evidence().span.is_none() && length > 2 * UNSPOKEN_KEPT_SAMPLES {
+            let forgotten = length - UNSPOKEN_KEPT_SAMPLES;
+            dictation.slot.discard_front(forgotten);
+            dictation.slot_start += forgotten as u64;
+        } else if length >= CUT_FROM_SAMPLES && silence >= PAUSE_SAMPLES {
+            self.cut(length - (silence / 2) as usize, sink)?;
+        } else if length >= CUT_AT_SAMPLES {
+            let at = quietest(dictation.slot.samples());
+            self.cut(at, sink)?;
+        }
+        Ok(false)
+    }
+
+    /// End the dictation, whatever state it is in.
+    pub fn finish(&mut self, sink: &mut impl FnMut(Work)) {
+        let Some(mut dictation) = self.dictation.take() else { return };
+        self.detector.flush();
+        let evidence = self.detector.take_evidence();
+        self.used_until = self.used_until.max(dictation.slot_start + dictation.slot.samples().len() as u64);
+        let closed = Instant::now();
+        let release =
+            dictation.release.map_or(Release { at: closed, capture: Duration::ZERO }, |(_, release)| release);
+        trim(&mut dictation.slot, dictation.slot_start - dictation.detector_start, &evidence);
+        if evidence.is_speech() {
+            sink(Work::Segment(Segment { slot: dictation.slot, evidence, closed }));
+        }
+        sink(Work::Finished(Finished {
+            number: dictation.number,
+            released: release.at,
+            capture: release.capture,
+            closed,
+        }));
+    }
+
+    /// Close the segment at sample `at` of its slot; what follows goes to a new one.
+    fn cut(&mut self, at: usize, sink: &mut impl FnMut(Work)) -> Result<(), NoRoom> {
+        let mut next = match self.take_slot() {
+            Ok(slot) => slot,
+            // Not yet: there is room left in this slot, and the recogniser may free another in time.
+            Err(NoRoom) => return Ok(()),
+        };
+        let Some(dictation) = &mut self.dictation else { return Ok(()) };
+        next.append(&dictation.slot.samples()[at..]);
+        dictation.slot.truncate(at);
+        let mut slot = std::mem::replace(&mut dictation.slot, next);
+        let evidence = self.detector.take_evidence();
+        trim(&mut slot, dictation.slot_start - dictation.detector_start, &evidence);
+        dictation.slot_start += at as u64;
+        // The detector begins anew with the next segment, so that its evidence covers all of it.
+        dictation.detector_start = dictation.slot_start;
+        self.detector.reset();
+        self.detector.push(dictation.slot.samples());
+        if evidence.is_speech() {
+            sink(Work::Segment(Segment { slot, evidence, closed: Instant::now() }));
+        }
+        Ok(())
+    }
+
+    fn take_slot(&self) -> Result<Slot, NoRoom> {
+        if self.wait_for_room { Ok(self.pool.wait_take()) } else { self.pool.take().ok_or(NoRoom) }
+    }
+}
+
+fn samples(duration: Duration) -> u64 {
+    duration.as_micros() as u64 * SAMPLE_RATE_HZ as u64 / 1_000_000
+}
+
+/// Cut long silence off both ends; `offset` is the slot's first sample in the detector's count.
+fn trim(slot: &mut Slot, offset: u64, evidence: &SpeechEvidence) {
+    let Some((first, last)) = evidence.span else { return };
+    let in_slot = |position: u64| position.saturating_sub(offset) as usize;
+    slot.truncate(in_slot(last) + EDGE_SILENCE_SAMPLES);
+    slot.discard_front(in_slot(first).saturating_sub(EDGE_SILENCE_SAMPLES).min(slot.samples().len()));
+}
+
+/// The middle of the quietest stretch in the last part of `samples`.
+fn quietest(samples: &[f32]) -> usize {
+    let from = samples.len() - QUIET_SEARCH_SAMPLES;
+    let energy = |window: &[f32]| window.iter().map(|s| s * s).sum::<f32>();
+    let windows = samples[from..].chunks_exact(QUIET_WINDOW_SAMPLES).map(energy).enumerate();
+    let quietest = windows.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index);
+    from + quietest * QUIET_WINDOW_SAMPLES + QUIET_WINDOW_SAMPLES / 2
+}
+
+/// The most recent sound, for the pre-roll.
+struct History {
+    ring: Box<[f32; HISTORY_SAMPLES]>,
+    next: usize,
+    /// Samples ever pushed.
+    pushed: u64,
+}
+
+impl History {
+    fn new() -> Self {
+        Self { ring: Box::new([0.0; HISTORY_SAMPLES]), next: 0, pushed: 0 }
+    }
+
+    fn push(&mut self, samples: &[f32]) {
+        self.pushed += samples.len() as u64;
+        let recent = &samples[samples.len().saturating_sub(HISTORY_SAMPLES)..];
+        let (to_end, around) = recent.split_at(recent.len().min(HISTORY_SAMPLES - self.next));
+        self.ring[self.next..self.next + to_end.len()].copy_from_slice(to_end);
+        self.ring[..around.len()].copy_from_slice(around);
+        self.next = (self.next + recent.len()) % HISTORY_SAMPLES;
+    }
+
+    /// Copy positions `from..to` to `slot`, as far back as is remembered. Returns the first position copied.
+    fn copy_from(&self, from: u64, to: u64, slot: &mut Slot) -> u64 {
+        let oldest = self.pushed.saturating_sub(HISTORY_SAMPLES as u64);
+        let from = from.clamp(oldest, to);
+        let count = (to - from) as usize;
+        let begin = (self.next + HISTORY_SAMPLES - count) % HISTORY_SAMPLES;
+        let (older, newer) = (&self.ring[begin..], &self.ring[..begin]);
+        let older = &older[..older.len().min(count)];
+        slot.append(older);
+        slot.append(&newer[..count - older.len()]);
+        from
+    }
+}

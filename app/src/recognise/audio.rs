@@ -1,0 +1,226 @@
+//! Utterance memory shared with the recogniser process: a fixed pool of slots, each room for one segment.
+//!
+//! The listener writes sound straight into a slot; the recogniser reads it in place. A slot has one owner at a
+//! time: the listener, then the recognise thread while the recogniser works on it, then the pool again. The
+//! sound outlives the recogniser: when that crashes, the next one is pointed at the same slot.
+
+use std::ffi::c_void;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+
+use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::sizes::{SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS};
+
+const POOL_BYTES: usize = SEGMENT_SLOTS * SEGMENT_SAMPLES_MAX * size_of::<f32>();
+
+/// The memory of the pool, mapped into this process.
+struct Mapping(NonNull<c_void>);
+
+// SAFETY: the mapping is plain memory that lives as long as this value; who may touch which slot is settled by
+// ownership of `Slot` (writer) and by the request protocol (reader), not by the mapping.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; `&Mapping` alone gives no access to the samples.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(fd: BorrowedFd, protection: ProtFlags) -> Result<Self, Errno> {
+        const LENGTH: NonZeroUsize = NonZeroUsize::new(POOL_BYTES).expect("the pool has room");
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing of ours.
+        let address = unsafe { mmap(None, LENGTH, protection, MapFlags::MAP_SHARED, fd, 0)? };
+        Ok(Self(address))
+    }
+
+    fn slot(&self, index: usize) -> NonNull<f32> {
+        assert!(index < SEGMENT_SLOTS);
+        // SAFETY: the index was checked, so the result lies inside the mapping; pages are aligned for f32.
+        unsafe { self.0.cast::<f32>().add(index * SEGMENT_SAMPLES_MAX) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping made in `new`, and slots hold an `Arc` of it, so none is left.
+        let _ = unsafe { munmap(self.0, POOL_BYTES) };
+    }
+}
+
+/// The pool, on the program's side.
+pub struct Pool {
+    free: Receiver<usize>,
+    home: SyncSender<usize>,
+    mapping: Arc<Mapping>,
+    memory: Arc<OwnedFd>,
+}
+
+/// The pool's memory, to be handed to a recogniser.
+#[derive(Clone)]
+pub struct SharedMemory(Arc<OwnedFd>);
+
+impl AsFd for SharedMemory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Pool {
+    /// Make the memory. Pages cost nothing until they are written.
+    pub fn new() -> Result<Self, Errno> {
+        let memory = memfd_create(c"oratype-utterances", MFdFlags::MFD_CLOEXEC)?;
+        nix::unistd::ftruncate(&memory, POOL_BYTES as i64)?;
+        let mapping = Arc::new(Mapping::new(memory.as_fd(), ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)?);
+        let (home, free) = sync_channel(SEGMENT_SLOTS);
+        for index in 0..SEGMENT_SLOTS {
+            home.try_send(index).expect("the channel holds every slot");
+        }
+        Ok(Self { free, home, mapping, memory: Arc::new(memory) })
+    }
+
+    /// The memory, for the recogniser.
+    pub fn memory(&self) -> SharedMemory {
+        SharedMemory(Arc::clone(&self.memory))
+    }
+
+    /// A free slot, if there is one.
+    pub fn take(&self) -> Option<Slot> {
+        match self.free.try_recv() {
+            Ok(index) => Some(self.slot(index)),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    /// A free slot, waiting until one comes back.
+    pub fn wait_take(&self) -> Slot {
+        let index = self.free.recv().expect("the pool keeps a sender of its own");
+        self.slot(index)
+    }
+
+    fn slot(&self, index: usize) -> Slot {
+        Slot { index, length: 0, home: self.home.clone(), mapping: Arc::clone(&self.mapping) }
+    }
+}
+
+/// Room for one segment; goes back to the pool when dropped.
+pub struct Slot {
+    index: usize,
+    length: usize,
+    home: SyncSender<usize>,
+    mapping: Arc<Mapping>,
+}
+
+impl Slot {
+    /// Its number in the shared memory.
+    pub fn index(&self) -> u32 {
+        self.index as u32
+    }
+
+    /// What was written so far.
+    pub fn samples(&self) -> &[f32] {
+        // SAFETY: `length` samples were written; this `Slot` is the only one with its index in this process, and
+        // the recogniser only reads.
+        unsafe { std::slice::from_raw_parts(self.mapping.slot(self.index).as_ptr(), self.length) }
+    }
+
+    /// Room left, samples.
+    pub fn room(&self) -> usize {
+        SEGMENT_SAMPLES_MAX - self.length
+    }
+
+    /// Append as much of `samples` as there is room for; returns how many were taken.
+    pub fn append(&mut self, samples: &[f32]) -> usize {
+        let taken = samples.len().min(self.room());
+        // SAFETY: the target lies within the slot by the line above, and `&mut self` makes us its only user.
+        let room = unsafe {
+            std::slice::from_raw_parts_mut(self.mapping.slot(self.index).as_ptr().add(self.length), taken)
+        };
+        room.copy_from_slice(&samples[..taken]);
+        self.length += taken;
+        taken
+    }
+
+    /// Forget the first `count` samples.
+    pub fn discard_front(&mut self, count: usize) {
+        let count = count.min(self.length);
+        // SAFETY: as in `append`; the first `length` samples are written, and `&mut self` makes us their only user.
+        let written =
+            unsafe { std::slice::from_raw_parts_mut(self.mapping.slot(self.index).as_ptr(), self.length) };
+        written.copy_within(count.., 0);
+        self.length -= count;
+    }
+
+    /// Forget everything from sample `length` on.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // The pool may be gone at shutdown; then nobody needs the slot.
+        let _ = self.home.try_send(self.index);
+    }
+}
+
+/// The pool as the recogniser sees it.
+pub struct AudioView(Mapping);
+
+impl AudioView {
+    /// Map what the program handed over.
+    pub fn new(memory: OwnedFd) -> Result<Self, Errno> {
+        Ok(Self(Mapping::new(memory.as_fd(), ProtFlags::PROT_READ)?))
+    }
+
+    /// The segment a request names; `None` if it cannot be one.
+    pub fn segment(&self, slot: u32, samples: u32) -> Option<&[f32]> {
+        let (slot, samples) = (slot as usize, samples as usize);
+        if slot >= SEGMENT_SLOTS || samples > SEGMENT_SAMPLES_MAX {
+            return None;
+        }
+        // SAFETY: bounds were checked; by the protocol the program does not write to the slot before our reply.
+        Some(unsafe { std::slice::from_raw_parts(self.0.slot(slot).as_ptr(), samples) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recogniser_sees_what_was_written() {
+        let pool = Pool::new().unwrap();
+        let mut slot = pool.take().unwrap();
+        assert_eq!(slot.append(&[0.25, -0.5, 1.0]), 3);
+        slot.truncate(2);
+        slot.append(&[0.125]);
+        let view = AudioView::new(pool.memory().as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(view.segment(slot.index(), 3), Some([0.25, -0.5, 0.125].as_slice()));
+        assert_eq!(slot.samples(), [0.25, -0.5, 0.125]);
+    }
+
+    #[test]
+    fn requests_out_of_bounds_are_refused() {
+        let pool = Pool::new().unwrap();
+        let view = AudioView::new(pool.memory().as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert!(view.segment(SEGMENT_SLOTS as u32, 1).is_none());
+        assert!(view.segment(0, SEGMENT_SAMPLES_MAX as u32 + 1).is_none());
+    }
+
+    #[test]
+    fn a_full_slot_takes_no_more_and_slots_return() {
+        let pool = Pool::new().unwrap();
+        let mut slots: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(slots.len(), SEGMENT_SLOTS);
+        let mut slot = slots.pop().unwrap();
+        assert_eq!(slot.append(&vec![0.5; SEGMENT_SAMPLES_MAX + 7]), SEGMENT_SAMPLES_MAX);
+        assert_eq!(slot.append(&[0.5]), 0);
+        let index = slot.index();
+        drop(slot);
+        let again = pool.take().unwrap();
+        assert_eq!((again.index(), again.samples().len()), (index, 0));
+    }
+}

@@ -1,0 +1,370 @@
+//! Whisper tiny.en: one loaded model, one state, and Oratype's own greedy decoder on top of whisper.cpp's encoder
+//! and decoder steps.
+//!
+//! What to decode with (context, retries) is decided in [`super::policy`]; here one attempt is made as asked.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use whisper_rs::{
+    FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperError, WhisperState,
+    WhisperTokenId,
+};
+
+use super::guard;
+
+/// Samples per second of everything the model hears.
+pub const SAMPLE_RATE_HZ: usize = 16_000;
+/// Samples that one encoder position covers (two hops of 160; whisper.cpp `HOP_LENGTH`, stride 2 of conv2).
+pub const SAMPLES_PER_POSITION: usize = 320;
+/// Encoder positions of the full context, 30 s.
+pub const AUDIO_CTX_FULL: usize = 1500;
+/// Tokens one attempt may produce: half the decoder's text context, as in the reference implementation.
+const TOKENS_MAX: usize = 224;
+/// The latest first time stamp, in positions: speech is taken to begin in the first second (as whisper.cpp's
+/// `max_initial_ts`).
+const FIRST_TIMESTAMP_MAX: usize = 50;
+
+/// How the recogniser runs.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Threads; at most the cores that are really free, because ggml's threads spin while they wait.
+    pub threads: usize,
+    /// Fused attention kernel: cheaper on x86, dearer on ARM at short contexts.
+    pub flash_attention: bool,
+}
+
+/// What went wrong in whisper.cpp.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The model file was not accepted.
+    #[error("whisper.cpp does not accept the model: {0}")]
+    Load(WhisperError),
+    /// A step failed. The state is still usable.
+    #[error("whisper.cpp failed: {0}")]
+    Step(#[from] WhisperError),
+}
+
+/// How one attempt decodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Encoder positions, up to [`AUDIO_CTX_FULL`].
+    pub audio_ctx: usize,
+    /// Decode time stamps too: with a short context the closing one is what tells the decoder to stop.
+    pub timestamps: bool,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The model said that the text is over.
+    EndOfText,
+    /// The text repeated itself; it was cut after the first time round.
+    Loop,
+    /// More tokens than anybody can say in that time.
+    TooLong,
+}
+
+/// What one attempt gave.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// Text tokens, without time stamps.
+    pub tokens: Vec<WhisperTokenId>,
+    /// How it ended.
+    pub ending: Ending,
+    /// Mean natural log-probability of the text tokens and the end of text; 0 without any.
+    pub mean_logprob: f32,
+    /// Probability of "no speech" at the start of the transcript.
+    pub no_speech_prob: f32,
+    /// Mel spectrogram and encoder.
+    pub encode: Duration,
+    /// Decoder.
+    pub decode: Duration,
+}
+
+/// The model, ready to recognise.
+pub struct Engine {
+    // The state is dropped before the context it came from.
+    state: WhisperState,
+    context: WhisperContext,
+    threads: usize,
+    vocabulary: Vocabulary,
+    /// Sound of the current segment, padded to what whisper.cpp takes at least.
+    samples: Vec<f32>,
+}
+
+struct Vocabulary {
+    end_of_text: usize,
+    start_of_transcript: WhisperTokenId,
+    no_timestamps: WhisperTokenId,
+    no_speech: usize,
+    first_timestamp: usize,
+    blank: Option<usize>,
+}
+
+impl Engine {
+    /// Load the model and make the state. Everything that recognition needs is allocated here.
+    pub fn load(model: &Path, options: EngineOptions) -> Result<Self, EngineError> {
+        let mut parameters = WhisperContextParameters::default();
+        parameters.use_gpu(false).flash_attn(options.flash_attention);
+        let context = WhisperContext::new_with_params(model, parameters).map_err(EngineError::Load)?;
+        let state = context.create_state().map_err(EngineError::Load)?;
+        let blank = context.tokenize(" ", 4).ok().and_then(|t| t.first().map(|&id| id as usize));
+        let vocabulary = Vocabulary {
+            end_of_text: context.token_eot() as usize,
+            start_of_transcript: context.token_sot(),
+            no_timestamps: context.token_not(),
+            no_speech: context.token_nosp() as usize,
+            first_timestamp: context.token_beg() as usize,
+            blank,
+        };
+        Ok(Self { state, context, threads: options.threads, vocabulary, samples: Vec::new() })
+    }
+
+    /// Give the engine the segment that the next attempts are about, 16 kHz mono in [-1, 1].
+    pub fn set_segment(&mut self, samples: &[f32]) {
+        /// whisper.cpp ignores sound shorter than 100 ms.
+        const SAMPLES_MIN: usize = SAMPLE_RATE_HZ / 5;
+        self.samples.clear();
+        self.samples.extend_from_slice(samples);
+        self.samples.resize(samples.len().max(SAMPLES_MIN), 0.0);
+    }
+
+    /// Recognise the segment once.
+    pub fn attempt(&mut self, attempt: Attempt) -> Result<Decoded, EngineError> {
+        let start = Instant::now();
+        self.spectrogram(attempt.audio_ctx)?;
+        self.state.encode(0, self.threads)?;
+        let encode = start.elapsed();
+        let mut decoded = self.decode(attempt)?;
+        decoded.encode = encode;
+        decoded.decode = start.elapsed() - encode;
+        Ok(decoded)
+    }
+
+    /// Compute the mel spectrogram and set the audio context, without encoding.
+    ///
+    /// whisper.cpp offers no call of its own for the context: `whisper_full` stores it. Asked for 100 ms, its
+    /// shortest, it does so after the whole spectrogram and returns before the first encoder run.
+    fn spectrogram(&mut self, audio_ctx: usize) -> Result<(), WhisperError> {
+        let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        parameters.set_n_threads(self.threads as i32);
+        parameters.set_print_progress(false);
+        parameters.set_audio_ctx(audio_ctx as i32);
+        parameters.set_duration_ms(100);
+        self.state.full(parameters, &self.samples)
+    }
+
+    fn decode(&mut self, attempt: Attempt) -> Result<Decoded, WhisperError> {
+        let token_cap = guard::token_cap(self.samples.len()).min(TOKENS_MAX);
+        let mut past = 0;
+        self.step(self.vocabulary.start_of_transcript, &mut past)?;
+        let no_speech_prob = probability(self.state.get_logits()?, self.vocabulary.no_speech);
+        if !attempt.timestamps {
+            self.step(self.vocabulary.no_timestamps, &mut past)?;
+        }
+        let mut sampler = Sampler::new(&self.vocabulary, attempt.timestamps, self.samples.len());
+        let mut tokens = Vec::with_capacity(token_cap);
+        let mut logprob_sum = 0.0;
+        let ending = loop {
+            let choice = sampler.choose(self.state.get_logits()?);
+            let is_text = choice.token < self.vocabulary.end_of_text;
+            if choice.token <= self.vocabulary.end_of_text {
+                logprob_sum += choice.logprob;
+            }
+            if choice.token == self.vocabulary.end_of_text || sampler.past_the_end() {
+                break Ending::EndOfText;
+            }
+            if is_text {
+                tokens.push(choice.token as WhisperTokenId);
+                if let Some(first_round) = guard::repetition(&tokens) {
+                    tokens.truncate(first_round);
+                    break Ending::Loop;
+                }
+            }
+            if tokens.len() >= token_cap || past >= 2 * TOKENS_MAX {
+                break Ending::TooLong;
+            }
+            self.step(choice.token as WhisperTokenId, &mut past)?;
+        };
+        let mean_logprob =
+            if tokens.is_empty() { 0.0 } else { logprob_sum / (tokens.len() + 1) as f32 };
+        Ok(Decoded {
+            tokens,
+            ending,
+            mean_logprob,
+            no_speech_prob,
+            encode: Duration::ZERO,
+            decode: Duration::ZERO,
+        })
+    }
+
+    /// One decoder step. Tokens are fed one by one, also those of the prompt: whisper-rs shows the logits of a
+    /// batch's first token only.
+    fn step(&mut self, token: WhisperTokenId, past: &mut usize) -> Result<(), WhisperError> {
+        self.state.decode(&[token], *past, self.threads)?;
+        *past += 1;
+        Ok(())
+    }
+
+    /// The bytes of text tokens; not always whole UTF-8 characters.
+    pub fn text(&self, tokens: &[WhisperTokenId]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for &token in tokens {
+            bytes.extend_from_slice(self.context.token_to_bytes(token).unwrap_or_default());
+        }
+        bytes
+    }
+
+    /// whisper.cpp's own greedy decoding of the padded 30 s window, the measure of things.
+    pub fn whisper_cpp(&mut self) -> Result<Decoded, EngineError> {
+        let start = Instant::now();
+        let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        parameters.set_n_threads(self.threads as i32);
+        parameters.set_print_progress(false);
+        parameters.set_no_context(true);
+        parameters.set_no_timestamps(true);
+        parameters.set_temperature_inc(0.0);
+        self.state.full(parameters, &self.samples)?;
+        let mut tokens = Vec::new();
+        let (mut logprob_sum, mut count, mut no_speech_prob) = (0.0, 0, 0.0_f32);
+        for segment in self.state.as_iter() {
+            no_speech_prob = no_speech_prob.max(segment.no_speech_probability());
+            for index in 0..segment.n_tokens() {
+                let Some(token) = segment.get_token(index) else { continue };
+                logprob_sum += token.token_data().plog;
+                count += 1;
+                if (token.token_id() as usize) < self.vocabulary.end_of_text {
+                    tokens.push(token.token_id());
+                }
+            }
+        }
+        Ok(Decoded {
+            tokens,
+            ending: Ending::EndOfText,
+            mean_logprob: logprob_sum / count.max(1) as f32,
+            no_speech_prob,
+            // whisper_full does not say where encoding ends.
+            encode: start.elapsed(),
+            decode: Duration::ZERO,
+        })
+    }
+}
+
+struct Choice {
+    token: usize,
+    logprob: f32,
+}
+
+/// Greedy choice under Whisper's rules for time stamps (OpenAI `decoding.py`, `ApplyTimestampRules`).
+struct Sampler<'a> {
+    vocabulary: &'a Vocabulary,
+    timestamps: bool,
+    /// Kinds of the last two tokens: were they time stamps?
+    last_two: [bool; 2],
+    produced: usize,
+    /// Time stamps may not go back: the earliest allowed, in positions.
+    earliest: usize,
+    /// The closing time stamp at or behind which nothing can follow, in positions.
+    end: usize,
+    closed_at_end: bool,
+}
+
+impl<'a> Sampler<'a> {
+    fn new(vocabulary: &'a Vocabulary, timestamps: bool, samples: usize) -> Self {
+        /// A closing time stamp this close to the end of the sound is the end: 100 ms, as in whisper.cpp.
+        const END_SLACK_POSITIONS: usize = 5;
+        let end = (samples / SAMPLES_PER_POSITION).saturating_sub(END_SLACK_POSITIONS);
+        Self {
+            vocabulary,
+            timestamps,
+            last_two: [true, true],
+            produced: 0,
+            earliest: 0,
+            end,
+            closed_at_end: false,
+        }
+    }
+
+    /// The last time stamp closed the text at the end of the sound.
+    fn past_the_end(&self) -> bool {
+        self.closed_at_end
+    }
+
+    fn choose(&mut self, logits: &[f32]) -> Choice {
+        let v = self.vocabulary;
+        let initial = self.produced == 0;
+        let [before_last, last] = self.last_two;
+        let first_timestamp = v.first_timestamp.min(logits.len());
+
+        // Where a time stamp is possible at all, and where text is.
+        let (text_allowed, stamp_allowed) = match (self.timestamps, initial, before_last, last) {
+            (false, ..) => (true, false),
+            (true, true, ..) => (false, true),
+            (true, false, true, true) => (true, false),
+            (true, false, false, true) => (false, true),
+            (true, false, _, false) => (true, true),
+        };
+        let mut best = Choice { token: v.end_of_text, logprob: f32::NEG_INFINITY };
+        let mut best_text = f32::NEG_INFINITY;
+        if text_allowed {
+            for (token, &logit) in logits[..v.end_of_text].iter().enumerate() {
+                if logit > best_text && !(initial && Some(token) == v.blank) {
+                    best_text = logit;
+                    best.token = token;
+                }
+            }
+        }
+        let end_allowed = self.produced > usize::from(self.timestamps);
+        if end_allowed && logits[v.end_of_text] > best_text {
+            best_text = logits[v.end_of_text];
+            best.token = v.end_of_text;
+        }
+        let (from, to) = if initial {
+            (first_timestamp, (first_timestamp + FIRST_TIMESTAMP_MAX + 1).min(logits.len()))
+        } else {
+            (first_timestamp + self.earliest, logits.len())
+        };
+        let stamps = if stamp_allowed && from < to { &logits[from..to] } else { &[] };
+        let (mut best_stamp, mut stamp_token) = (f32::NEG_INFINITY, from);
+        for (offset, &logit) in stamps.iter().enumerate() {
+            if logit > best_stamp {
+                best_stamp = logit;
+                stamp_token = from + offset;
+            }
+        }
+        let maximum = best_text.max(best_stamp);
+        let stamps_sum: f32 = stamps.iter().map(|&logit| (logit - maximum).exp()).sum();
+        // All time stamps together against the best word: the rule that makes the model use them at all.
+        let is_stamp = stamps_sum > 0.0 && stamps_sum.ln() + maximum > best_text;
+        let chosen = if is_stamp {
+            best.token = stamp_token;
+            best_stamp
+        } else {
+            best_text
+        };
+        let text_sum: f32 = if text_allowed {
+            logits[..=v.end_of_text].iter().map(|&logit| (logit - maximum).exp()).sum()
+        } else {
+            0.0
+        };
+        best.logprob = (chosen - maximum) - (text_sum + stamps_sum).ln();
+
+        if is_stamp {
+            let position = best.token - first_timestamp;
+            // The closing time stamp may equal the opening one of the next stretch, not the other way round.
+            self.earliest = position + usize::from(last);
+            self.closed_at_end = !initial && !last && position >= self.end;
+        }
+        self.last_two = [last, is_stamp];
+        self.produced += 1;
+        best
+    }
+}
+
+/// Softmax probability of one token.
+fn probability(logits: &[f32], token: usize) -> f32 {
+    let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = logits.iter().map(|&logit| (logit - maximum).exp()).sum();
+    (logits[token] - maximum).exp() / sum
+}

@@ -1,0 +1,18 @@
+//! Speech to text: segments in, transcripts out.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`supervisor`] | keeps the recogniser process alive, in the program's process |
+//! | [`worker`] | the recogniser process itself |
+//! | [`protocol`], [`audio`] | what they say, and the memory they share |
+//! | [`policy`], [`guard`], [`engine`] | how a segment is decoded |
+//!
+//! Architecture invariant: whisper.cpp runs in the recogniser process only.
+
+pub mod audio;
+pub mod engine;
+pub mod guard;
+pub mod policy;
+pub mod protocol;
+pub mod supervisor;
+pub mod worker;

@@ -1,0 +1,71 @@
+//! How a segment is recognised: the context to try, and what makes a result doubtful enough to try again.
+
+use super::engine::{AUDIO_CTX_FULL, Attempt, Decoded, Ending, Engine, EngineError, SAMPLES_PER_POSITION};
+use super::protocol::{Text, Transcript};
+
+/// Silence that the decoder gets to see behind the segment, in encoder positions. Stock tiny.en was trained on
+/// padded 30 s windows: the shorter this is, the more often it misses the end and loops (see ARCHITECTURE.md for
+/// the measurements).
+const MARGIN_POSITIONS: usize = 256;
+/// Contexts are rounded up to this, so that few different graph sizes occur.
+const ROUNDING_POSITIONS: usize = 64;
+/// Mean log-probability under which a transcript is not believed (OpenAI `transcribe.py`, `logprob_threshold`).
+const MEAN_LOGPROB_MIN: f32 = -1.0;
+
+/// The shortened context for a segment of so many samples.
+pub fn trimmed_audio_ctx(samples: usize) -> usize {
+    let needed = samples.div_ceil(SAMPLES_PER_POSITION) + MARGIN_POSITIONS;
+    needed.next_multiple_of(ROUNDING_POSITIONS).min(AUDIO_CTX_FULL)
+}
+
+fn doubtful(decoded: &Decoded) -> bool {
+    decoded.ending != Ending::EndOfText || decoded.mean_logprob < MEAN_LOGPROB_MIN
+}
+
+/// Oratype's way: a short context with time stamps, and the full one when the result is doubtful.
+pub fn product(engine: &mut Engine, samples: &[f32]) -> Result<Transcript, EngineError> {
+    engine.set_segment(samples);
+    let trimmed = Attempt { audio_ctx: trimmed_audio_ctx(samples.len()), timestamps: true };
+    let full = Attempt { audio_ctx: AUDIO_CTX_FULL, timestamps: false };
+    let mut transcript = Transcript::default();
+    for attempt in [trimmed, full] {
+        let decoded = engine.attempt(attempt)?;
+        transcript.suspect = doubtful(&decoded);
+        fill(&mut transcript, engine, &decoded, attempt.audio_ctx);
+        if !transcript.suspect {
+            break;
+        }
+        transcript.retries += u32::from(attempt != full);
+    }
+    Ok(transcript)
+}
+
+/// The full context, as whisper.cpp does it by itself.
+pub fn full_context(engine: &mut Engine, samples: &[f32]) -> Result<Transcript, EngineError> {
+    engine.set_segment(samples);
+    let decoded = engine.whisper_cpp()?;
+    let mut transcript = Transcript::default();
+    fill(&mut transcript, engine, &decoded, AUDIO_CTX_FULL);
+    Ok(transcript)
+}
+
+fn fill(transcript: &mut Transcript, engine: &Engine, decoded: &Decoded, audio_ctx: usize) {
+    transcript.text = bounded(&String::from_utf8_lossy(&engine.text(&decoded.tokens)));
+    transcript.mean_logprob = decoded.mean_logprob;
+    transcript.no_speech_prob = decoded.no_speech_prob;
+    transcript.audio_ctx = audio_ctx as u32;
+    transcript.encode += decoded.encode;
+    transcript.decode += decoded.decode;
+}
+
+/// As much of `text` as fits, whole characters.
+fn bounded(text: &str) -> Text {
+    let mut bounded = Text::new();
+    for c in text.chars() {
+        if bounded.push(c).is_err() {
+            log::error!("a transcript of {} bytes was cut to {}", text.len(), bounded.len());
+            break;
+        }
+    }
+    bounded
+}
