@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use alsa::device_name::HintIter;
-use alsa::pcm::{Access, Format, HwParams, PCM, State};
+use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 use alsa::{Direction, Output, ValueOr};
 use nix::errno::Errno;
 
@@ -134,19 +134,19 @@ impl AlsaCapture {
                 .find(|&c| (1..=2).contains(&c) && hw.set_channels(u32::from(c)).is_ok())
                 .ok_or_else(|| unsupported("mono or stereo"))?;
             let rate_hz = hw.set_rate_near(wanted.rate_hz, ValueOr::Nearest).map_err(failed)?;
-            let frames = |d: Duration| (d.as_nanos() * u128::from(rate_hz) / 1_000_000_000) as i64;
-            hw.set_period_size_near(frames(timing.period) as _, ValueOr::Nearest).map_err(failed)?;
-            hw.set_buffer_size_near(frames(timing.buffer) as _).map_err(failed)?;
+            let frames = |d: Duration| (d.as_nanos() * u128::from(rate_hz) / 1_000_000_000) as Frames;
+            hw.set_period_size_near(frames(timing.period), ValueOr::Nearest).map_err(failed)?;
+            hw.set_buffer_size_near(frames(timing.buffer)).map_err(failed)?;
             pcm.hw_params(&hw).map_err(failed)?;
             // What is read at a time is what was asked for, whatever the device's interrupts come at, so that the
             // size of a period has a bound that the caller chose.
-            let buffer_frames = hw.get_buffer_size().map_err(failed)? as i64;
+            let buffer_frames = hw.get_buffer_size().map_err(failed)?;
             let period_frames = frames(timing.period).clamp(1, buffer_frames.max(2) / 2);
             (StreamFormat { rate_hz, channels, sample }, period_frames)
         };
         {
             let sw = pcm.sw_params_current().map_err(failed)?;
-            sw.set_avail_min(period_frames as _).map_err(failed)?;
+            sw.set_avail_min(period_frames).map_err(failed)?;
             pcm.sw_params(&sw).map_err(failed)?;
         }
         pcm.start().map_err(failed)?;
@@ -186,7 +186,7 @@ impl AlsaCapture {
 
     /// Read a period, waiting for it once. None if there is none yet.
     fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, alsa::Error> {
-        let enough = self.pcm.avail_update()? >= self.period_frames as _;
+        let enough = self.pcm.avail_update()? >= self.period_frames as Frames;
         if !enough && !self.pcm.wait(Some(WAIT_MS))? {
             return Ok(None);
         }
