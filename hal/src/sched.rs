@@ -1,1 +1,97 @@
 //! Real-time priority and CPU affinity of the calling thread.
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+/// Why a thread's scheduling could not be changed. The thread runs on as before; do not retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SchedError {
+    /// Real-time priority is not allowed to this user.
+    #[error(
+        "no permission for real-time priority {0}: run as root, or give the user an rtprio limit \
+         (/etc/security/limits.d) or the program CAP_SYS_NICE"
+    )]
+    NotPermitted(u8),
+    /// SCHED_FIFO has priorities 1 to 99.
+    #[error("real-time priority {0} is not between 1 and 99")]
+    BadPriority(u8),
+    /// None of the cores asked for exists, or may be used by this process.
+    #[error("none of the cores asked for may be used: see `taskset -p` and /sys/devices/system/cpu/online")]
+    NoSuchCore,
+    /// The kernel refused for another reason.
+    #[error("the scheduler refused: {0}")]
+    Failed(Errno),
+}
+
+/// Run the calling thread under SCHED_FIFO at `priority` (1 to 99, higher goes first): it then runs before every
+/// thread of normal priority. See sched(7).
+pub fn set_realtime(priority: u8) -> Result<(), SchedError> {
+    if !(1..=99).contains(&priority) {
+        return Err(SchedError::BadPriority(priority));
+    }
+    let parameters = libc::sched_param { sched_priority: i32::from(priority) };
+    // SAFETY: `parameters` lives through the call; 0 means the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) };
+    match Errno::result(result) {
+        Ok(_) => Ok(()),
+        Err(Errno::EPERM) => Err(SchedError::NotPermitted(priority)),
+        Err(errno) => Err(SchedError::Failed(errno)),
+    }
+}
+
+/// Let the calling thread, and the threads it will make, run on `cores` only. Cores that do not exist are passed
+/// over as long as one does.
+pub fn pin_to(cores: &[usize]) -> Result<(), SchedError> {
+    let mut set = CpuSet::new();
+    for &core in cores {
+        set.set(core).map_err(|_| SchedError::NoSuchCore)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set).map_err(|errno| match errno {
+        Errno::EINVAL => SchedError::NoSuchCore,
+        errno => SchedError::Failed(errno),
+    })
+}
+
+/// The cores the calling thread may run on, in ascending order.
+pub fn available_cores() -> Result<Vec<usize>, SchedError> {
+    let set = sched_getaffinity(Pid::from_raw(0)).map_err(SchedError::Failed)?;
+    Ok((0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Affinity belongs to the thread, so this does not disturb the other tests.
+    #[test]
+    fn a_thread_stays_on_the_cores_it_was_pinned_to() {
+        std::thread::spawn(|| {
+            let cores = available_cores().unwrap();
+            let last = *cores.last().unwrap();
+            pin_to(&[last]).unwrap();
+            assert_eq!(available_cores().unwrap(), [last]);
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn cores_that_cannot_be_used_are_refused() {
+        assert_eq!(pin_to(&[]), Err(SchedError::NoSuchCore));
+        assert_eq!(pin_to(&[usize::MAX]), Err(SchedError::NoSuchCore));
+    }
+
+    #[test]
+    fn priorities_outside_the_range_are_refused() {
+        assert_eq!(set_realtime(0), Err(SchedError::BadPriority(0)));
+        assert_eq!(set_realtime(100), Err(SchedError::BadPriority(100)));
+    }
+
+    #[test]
+    fn a_missing_permission_names_the_remedy() {
+        let text = SchedError::NotPermitted(50).to_string();
+        assert!(text.contains("limits.d") && text.contains("CAP_SYS_NICE"), "{text}");
+    }
+}

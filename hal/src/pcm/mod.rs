@@ -1,5 +1,10 @@
 //! PCM capture: periods of interleaved frames from a microphone or a recording.
 
+pub mod alsa;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod wav;
+
 use crate::time::Timestamp;
 
 /// How one sample is stored. Little endian, interleaved.

@@ -1,0 +1,86 @@
+//! A record in the ring: a header of fixed size, then the frames.
+
+use std::time::Duration;
+
+use oratype_hal::pcm::{Period, SampleFormat, StreamFormat};
+
+/// What stands before the frames of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Counts records from 0, without a hole: dropped periods take no number.
+    pub sequence: u64,
+    /// The period; marked as discontinuous also when periods were dropped before it.
+    pub period: Period,
+    /// Periods dropped before this one because the ring was full.
+    pub dropped_periods: u32,
+}
+
+impl Header {
+    /// Its size in the ring.
+    pub const BYTES: usize = 8 + 8 + 4 + 4 + 4 + 1 + 1 + 1;
+
+    /// Bytes: sequence, end in ns, rate, frames, dropped periods (little endian), channels, sample bytes, whether
+    /// discontinuous.
+    pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let Self { sequence, period, dropped_periods } = self;
+        let mut bytes = [0; Self::BYTES];
+        bytes[0..8].copy_from_slice(&sequence.to_le_bytes());
+        bytes[8..16].copy_from_slice(&(period.end.as_nanos() as u64).to_le_bytes());
+        bytes[16..20].copy_from_slice(&period.format.rate_hz.to_le_bytes());
+        bytes[20..24].copy_from_slice(&period.frames.to_le_bytes());
+        bytes[24..28].copy_from_slice(&dropped_periods.to_le_bytes());
+        bytes[28] = period.format.channels;
+        bytes[29] = period.format.sample.bytes() as u8;
+        bytes[30] = u8::from(period.discontinuity);
+        bytes
+    }
+
+    /// The inverse of [`to_bytes`](Self::to_bytes), from the front of a record.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        Self {
+            sequence: u64::from_le_bytes(array(bytes, 0)),
+            period: Period {
+                end: Duration::from_nanos(u64::from_le_bytes(array(bytes, 8))),
+                format: StreamFormat {
+                    rate_hz: u32::from_le_bytes(array(bytes, 16)),
+                    channels: bytes[28],
+                    sample: if bytes[29] == 2 { SampleFormat::S16 } else { SampleFormat::S32 },
+                },
+                frames: u32::from_le_bytes(array(bytes, 20)),
+                discontinuity: bytes[30] != 0,
+            },
+            dropped_periods: u32::from_le_bytes(array(bytes, 24)),
+        }
+    }
+}
+
+/// `N` bytes from `at`.
+fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[at..at + N]);
+    array
+}
+
+/// Call `each` with every frame of `frames` (interleaved, little endian) as one sample in −1 to 1.
+///
+/// Of two channels it is the mean. A microphone on one channel of two thus comes 6 dB lower, with the silent
+/// channel's noise; the gain stage after it makes up for the first.
+pub fn for_each_mono(format: StreamFormat, frames: &[u8], mut each: impl FnMut(f32)) {
+    let channels = usize::from(format.channels);
+    match format.sample {
+        SampleFormat::S16 => {
+            let scale = 1.0 / (f32::from(i16::MIN).abs() * f32::from(format.channels));
+            for frame in frames.as_chunks::<2>().0.chunks_exact(channels) {
+                let sum: i32 = frame.iter().map(|&s| i32::from(i16::from_le_bytes(s))).sum();
+                each(sum as f32 * scale);
+            }
+        }
+        SampleFormat::S32 => {
+            let scale = 1.0 / (2f32.powi(31) * f32::from(format.channels));
+            for frame in frames.as_chunks::<4>().0.chunks_exact(channels) {
+                let sum: i64 = frame.iter().map(|&s| i64::from(i32::from_le_bytes(s))).sum();
+                each(sum as f32 * scale);
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! What every [`Capture`](super::Capture) must do.

@@ -1,0 +1,1 @@
+//! Tests of the WAV driver; filled in below the conformance suite.
