@@ -4,3 +4,4 @@
 
 pub mod capture;
 pub mod sizes;
+pub mod settings;

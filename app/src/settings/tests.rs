@@ -1,0 +1,317 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A file with every key set to something other than its default.
+const OTHER: &str = r#"
+[audio]
+device = "plughw:1,0"
+gain_db = -3.5
+pre_roll_ms = 100
+tail_ms = 200
+[button]
+debounce_ms = 5
+tap_ms = 250
+[dictation]
+end_after_silence_s = 0
+space_between = false
+[recogniser]
+threads = 2
+timeout_s = 7
+[typing]
+report_interval_ms = 8
+"#;
+
+/// The settings of a file and its problems as they are shown.
+fn read(text: &str) -> (Settings, Vec<String>) {
+    let (settings, problems) = Settings::from_toml(text);
+    let file = Path::new("oratype.toml");
+    (settings, problems.iter().map(|problem| problem.in_file(file).to_string()).collect())
+}
+
+#[track_caller]
+fn check_problem(text: &str, expected: &str) {
+    let (settings, problems) = read(text);
+    assert_eq!(problems, [expected]);
+    assert_eq!(settings, Settings::default());
+}
+
+#[test]
+fn example_file_is_the_table() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/oratype.toml"));
+    if std::env::var_os("UPDATE_EXAMPLE").is_some() {
+        std::fs::write(path, example()).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap(),
+        example(),
+        "regenerate with: UPDATE_EXAMPLE=1 cargo test -p oratype settings"
+    );
+}
+
+#[test]
+fn example_sets_every_key_to_its_default() {
+    let text = example();
+    let (settings, problems) = read(&text);
+    assert_eq!((settings, problems), (Settings::default(), vec![]));
+    let table: toml::Table = text.parse().unwrap();
+    for section in TABLE {
+        for key in section.keys {
+            assert!(table[section.name].get(key.name).is_some(), "{}.{}", section.name, key.name);
+        }
+    }
+}
+
+#[test]
+fn every_key_reaches_its_field() {
+    let (settings, problems) = read(OTHER);
+    assert!(problems.is_empty(), "{problems:?}");
+    let ms = Duration::from_millis;
+    let expected = Settings {
+        audio: Audio { device: "plughw:1,0".into(), gain_db: -3.5, pre_roll: ms(100), tail: ms(200) },
+        button: Button { debounce: ms(5), tap: ms(250) },
+        dictation: Dictation { end_after_silence: Duration::ZERO, space_between: false },
+        recogniser: Recogniser { threads: 2, timeout: Duration::from_secs(7) },
+        typing: Typing { layout: "us".into(), report_interval: ms(8) },
+    };
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn written_values_read_back() {
+    let (settings, _) = read(OTHER);
+    let mut text = String::new();
+    for section in TABLE {
+        text += &format!("[{}]\n", section.name);
+        for key in section.keys {
+            text += &format!("{} = {}\n", key.name, key.kind.written(&settings));
+        }
+    }
+    assert_eq!(read(&text), (settings, vec![]));
+}
+
+#[test]
+fn empty_or_partial_files_keep_the_defaults() {
+    for text in ["", "\n\n", "# nothing\n", "[audio]\n", "\u{feff}", "[audio]\r\ngain_db = 0\r\n"] {
+        assert_eq!(read(text), (Settings::default(), vec![]), "{text:?}");
+    }
+}
+
+#[test]
+fn windows_files_are_read() {
+    let text = format!("\u{feff}{}", OTHER.replace('\n', "\r\n"));
+    assert_eq!(read(&text), read(OTHER));
+    // Also by the line, when a line is damaged.
+    let (settings, problems) = read(&text.replace("tap_ms = 250", "tap_ms 250"));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(settings.audio, read(OTHER).0.audio);
+    assert_eq!(settings.typing, read(OTHER).0.typing);
+}
+
+#[test]
+fn unusable_values_are_named_with_what_is_allowed() {
+    check_problem(
+        "[audio]\ngain_db = 61",
+        "oratype.toml:2: audio.gain_db: is 61; allowed: a number from -20 to 60",
+    );
+    check_problem(
+        "[audio]\ngain_db = nan",
+        "oratype.toml:2: audio.gain_db: is nan; allowed: a number from -20 to 60",
+    );
+    check_problem(
+        "[audio]\n# why\ntail_ms = \"500\"",
+        "oratype.toml:3: audio.tail_ms: is the text \"500\"; allowed: a whole number from 0 to 1500",
+    );
+    check_problem(
+        "[audio]\ntail_ms = -1",
+        "oratype.toml:2: audio.tail_ms: is -1; allowed: a whole number from 0 to 1500",
+    );
+    check_problem(
+        "[audio]\ntail_ms = 99999999999999999999",
+        "oratype.toml:2: audio.tail_ms: is 99999999999999999999; allowed: a whole number from 0 to 1500",
+    );
+    check_problem(
+        "[dictation]\nspace_between = 1",
+        "oratype.toml:2: dictation.space_between: is 1; allowed: true or false",
+    );
+    check_problem(
+        "[typing]\nlayout = \"de\"",
+        "oratype.toml:2: typing.layout: is the text \"de\"; allowed: \"us\"",
+    );
+    check_problem(
+        "[audio]\ndevice = \"a\\u0000b\"",
+        "oratype.toml:2: audio.device: is the text \"a\\0b\"; allowed: text in quotes, without control characters",
+    );
+    check_problem(
+        "[button]\ntap_ms = [1]",
+        "oratype.toml:2: button.tap_ms: is a list; allowed: a whole number from 50 to 1000",
+    );
+}
+
+#[test]
+fn unknown_names_get_the_nearest_known_one() {
+    check_problem(
+        "[button]\ndebounce = 5",
+        "oratype.toml:2: button.debounce: unknown key, did you mean debounce_ms?; \
+         allowed: debounce_ms, tap_ms",
+    );
+    check_problem(
+        "[button]\ncolour = 5",
+        "oratype.toml:2: button.colour: unknown key; allowed: debounce_ms, tap_ms",
+    );
+    check_problem(
+        "[buton]\ntap_ms = 5\ndebounce_ms = 5",
+        "oratype.toml:1: buton: unknown section, did you mean button?; the keys under it are not used; \
+         allowed: [audio], [button], [dictation], [recogniser], [typing]",
+    );
+    check_problem(
+        "tap_ms = 100",
+        "oratype.toml:1: tap_ms: stands outside its section; allowed: under [button]",
+    );
+    check_problem(
+        "[button]\n\"a\\nb\" = 1",
+        "oratype.toml:2: button.a\\nb: unknown key; allowed: debounce_ms, tap_ms",
+    );
+    check_problem("audio = 3", "oratype.toml:1: audio: is a section, not a key; allowed: [audio]");
+}
+
+#[test]
+fn a_damaged_line_costs_its_own_key_only() {
+    let (settings, problems) = read("[audio]\ngain_db = = 3\ntail_ms = 100\n[button]\ntap_ms = 99");
+    assert_eq!(settings.audio.gain_db, 0.0);
+    assert_eq!(settings.audio.tail, Duration::from_millis(100));
+    assert_eq!(settings.button.tap, Duration::from_millis(99));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("oratype.toml:2: gain_db: "), "{problems:?}");
+    assert!(problems[0].ends_with("; allowed: a number from -20 to 60"), "{problems:?}");
+}
+
+#[test]
+fn a_damaged_header_costs_its_section_only() {
+    let (settings, problems) = read("[audio\ntail_ms = 100\n[button]\ntap_ms = 99");
+    assert_eq!(settings.audio, Audio::default());
+    assert_eq!(settings.button.tap, Duration::from_millis(99));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("oratype.toml:1: "), "{problems:?}");
+}
+
+#[test]
+fn a_key_given_twice_keeps_its_first_value() {
+    let (settings, problems) = read("[button]\ntap_ms = 99\ntap_ms = 98");
+    assert_eq!(settings.button.tap, Duration::from_millis(99));
+    assert_eq!(problems, ["oratype.toml:3: button.tap_ms: is set above already; allowed: each key once"]);
+}
+
+#[test]
+fn other_encodings_are_named() {
+    let (settings, problems) =
+        Settings::from_bytes(b"# caf\xe9\n[audio]\ntail_ms = 100\ndevice = \"\xff\"\ngain_db = 1\n");
+    let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [1, 4]);
+    assert_eq!(settings.audio.tail, Duration::from_millis(100));
+    assert_eq!(settings.audio.gain_db, 1.0);
+    assert_eq!(settings.audio.device, "");
+
+    let utf16: Vec<u8> = "\u{feff}[audio]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (settings, problems) = Settings::from_bytes(&utf16);
+    assert_eq!(settings, Settings::default());
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].what.contains("UTF-16"));
+}
+
+#[test]
+fn files_are_loaded_or_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.toml");
+    let error = Settings::load(&missing).unwrap_err().to_string();
+    assert!(error.contains("missing.toml") && error.contains("defaults"), "{error}");
+    assert_eq!(Settings::load_if_present(&missing).unwrap(), (Settings::default(), vec![]));
+
+    assert!(Settings::load_if_present(folder.path()).is_err(), "a folder is no settings file");
+
+    let large = folder.path().join("large.toml");
+    std::fs::write(&large, vec![b'#'; FILE_BYTES_MAX as usize + 1]).unwrap();
+    assert!(matches!(Settings::load(&large), Err(LoadError::TooLarge { .. })));
+
+    let good = folder.path().join("good.toml");
+    std::fs::write(&good, OTHER).unwrap();
+    assert_eq!(Settings::load(&good).unwrap().0, read(OTHER).0);
+}
+
+/// Every value in range, whatever the file said.
+fn assert_usable(settings: &Settings) {
+    for key in TABLE.iter().flat_map(|section| section.keys) {
+        let mut settings = settings.clone();
+        match &key.kind {
+            Kind::Text(field) => assert!(!field(&mut settings).contains(char::is_control)),
+            Kind::OneOf(words, field) => assert!(words.contains(&field(&mut settings).as_str())),
+            Kind::Switch(_) => {}
+            Kind::Count(range, field) => assert!(range.contains(field(&mut settings))),
+            Kind::Decimal(range, field) => assert!(range.contains(field(&mut settings))),
+            Kind::Milliseconds(range, field) => {
+                assert!(range.contains(&(field(&mut settings).as_millis() as u32)));
+            }
+            Kind::Seconds(range, field) => assert!(range.contains(&(field(&mut settings).as_secs() as u32))),
+        }
+    }
+}
+
+#[test]
+fn one_changed_byte_costs_one_key_or_with_a_header_or_line_end_a_section() {
+    let keys = || TABLE.iter().flat_map(|section| section.keys);
+    let whole = read(OTHER).0;
+    for at in 0..OTHER.len() {
+        let line_start = OTHER[..at].rfind('\n').map_or(0, |end| end + 1);
+        let in_header = OTHER[line_start..].starts_with('[');
+        // A line end that goes joins two lines, a header's costs the section.
+        let ends_line = OTHER.as_bytes()[at] == b'\n';
+        for byte in 0..=255u8 {
+            let mut bytes = OTHER.as_bytes().to_vec();
+            bytes[at] = byte;
+            let (settings, _) = Settings::from_bytes(&bytes);
+            assert_usable(&settings);
+            let lost = keys().filter(|key| key.kind.written(&settings) != key.kind.written(&whole)).count();
+            // An opening bracket may begin a header in the middle of a section.
+            let allowed = if in_header || ends_line || byte == b'[' { 4 } else { 1 };
+            assert!(lost <= allowed, "{lost} keys lost with byte {byte} at {at}");
+        }
+    }
+}
+
+/// Each message stays one line, whatever the file holds.
+fn assert_readable(bytes: &[u8]) {
+    let (settings, problems) = Settings::from_bytes(bytes);
+    assert_usable(&settings);
+    for problem in problems {
+        assert!(!problem.to_string().contains(char::is_control), "{problem:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        assert_readable(&bytes);
+    }
+
+    #[test]
+    fn any_lines_are_read(lines in proptest::collection::vec(
+        prop_oneof!["\\[{0,2}(audio|button|x)\\]{0,2}", "(tap_ms|tail_ms|device|[a-z.\"]{1,9}) ?=? ?[-0-9a-z\"'{}\\[\\],=.#]{0,12}"],
+        0..20,
+    )) {
+        assert_readable(lines.join("\n").as_bytes());
+    }
+
+    #[test]
+    fn any_damage_to_the_example_is_read(
+        at in 0..example().len(),
+        cut in 0usize..60,
+        put in proptest::collection::vec(any::<u8>(), 0..4),
+    ) {
+        let mut bytes = example().into_bytes();
+        let end = (at + cut).min(bytes.len());
+        bytes.splice(at..end, put);
+        assert_readable(&bytes);
+    }
+}
