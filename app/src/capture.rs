@@ -15,6 +15,7 @@ use bbqueue::prod_cons::framed::{FramedConsumer, FramedGrantR, FramedProducer};
 use bbqueue::traits::storage::BoxedSlice;
 use oratype_hal::pcm::{Capture, CaptureError, Captured, Period};
 use oratype_hal::sched;
+use oratype_hal::time::{Clock, MonotonicClock};
 
 pub use self::record::{Header, for_each_mono};
 use crate::sizes;
@@ -204,8 +205,12 @@ impl RingWriter {
     fn header(&mut self, period: &Period) -> Header {
         let dropped_periods = std::mem::take(&mut self.dropped);
         let discontinuity = period.discontinuity || dropped_periods > 0;
-        let header =
-            Header { sequence: self.sequence, period: Period { discontinuity, ..*period }, dropped_periods };
+        let header = Header {
+            sequence: self.sequence,
+            period: Period { discontinuity, ..*period },
+            dropped_periods,
+            committed: MonotonicClock.now(),
+        };
         self.sequence += 1;
         header
     }

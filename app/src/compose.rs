@@ -18,11 +18,6 @@ impl Composer {
         Self { space_between, anything_typed: false }
     }
 
-    /// Nothing was typed before what comes now.
-    pub fn reset(&mut self) {
-        self.anything_typed = false;
-    }
-
     /// What to type for a transcript that `continues` a dictation or begins one; empty if there are no words in it.
     pub fn compose(&mut self, transcript: &Text, continues: bool) -> Composed {
         let mut composed = Composed::new();

@@ -18,3 +18,22 @@ pub const RING_FULL_WAIT: Duration = Duration::from_millis(10);
 /// SCHED_FIFO priority of the capture thread: above the kernel's threaded interrupts (50), so that the work of
 /// other devices does not delay it; far below 99, where the kernel's own watchdog and migration threads run.
 pub const CAPTURE_PRIORITY: u8 = 70;
+
+/// Samples (16 kHz) of one segment slot: 30 s, the window of the model.
+pub const SEGMENT_SAMPLES_MAX: usize = 30 * 16_000;
+
+/// Segment slots: one being recorded, one being recognised, and six that wait. At 28 s each they hold almost three
+/// minutes of speech for a recogniser that was restarted or is slow; 15 MB when all were used once.
+pub const SEGMENT_SLOTS: usize = 8;
+
+/// Samples (16 kHz) of sound remembered while nobody dictates: the longest pre-roll (1 s) and the longest debounce
+/// (100 ms) that the settings allow, and as much again for a period that comes late.
+pub const HISTORY_SAMPLES: usize = 2 * (16_000 + 1_600);
+
+/// Work queued for the recognise thread: every slot once, and the ends of dictations that had no speech in them,
+/// of which an impatient thumb makes some hundred while the recogniser is restarted.
+pub const WORK_QUEUED: usize = SEGMENT_SLOTS + 256;
+
+/// Texts queued for the type thread while the host is away, a segment each: about half an hour of speech. When it
+/// is full, segments wait in their slots; when these are full, no further dictation is begun.
+pub const TEXTS_QUEUED: usize = 64;

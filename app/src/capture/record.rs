@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use oratype_hal::pcm::{Period, SampleFormat, StreamFormat};
+use oratype_hal::time::Timestamp;
 
 /// What stands before the frames of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,25 +14,28 @@ pub struct Header {
     pub period: Period,
     /// Periods dropped before this one because the ring was full.
     pub dropped_periods: u32,
+    /// When it was written, on `CLOCK_MONOTONIC`, whatever clock the source has.
+    pub committed: Timestamp,
 }
 
 impl Header {
     /// Its size in the ring.
-    pub const BYTES: usize = 8 + 8 + 4 + 4 + 4 + 1 + 1 + 1;
+    pub const BYTES: usize = 8 + 8 + 8 + 4 + 4 + 4 + 1 + 1 + 1;
 
-    /// Bytes: sequence, end in ns, rate, frames, dropped periods (little endian), channels, sample bytes, whether
+    /// Bytes: sequence, end and commit in ns, rate, frames, dropped periods (little endian), channels, sample bytes, whether
     /// discontinuous.
     pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
-        let Self { sequence, period, dropped_periods } = self;
+        let Self { sequence, period, dropped_periods, committed } = self;
         let mut bytes = [0; Self::BYTES];
         bytes[0..8].copy_from_slice(&sequence.to_le_bytes());
         bytes[8..16].copy_from_slice(&(period.end.as_nanos() as u64).to_le_bytes());
-        bytes[16..20].copy_from_slice(&period.format.rate_hz.to_le_bytes());
-        bytes[20..24].copy_from_slice(&period.frames.to_le_bytes());
-        bytes[24..28].copy_from_slice(&dropped_periods.to_le_bytes());
-        bytes[28] = period.format.channels;
-        bytes[29] = period.format.sample.bytes() as u8;
-        bytes[30] = u8::from(period.discontinuity);
+        bytes[16..24].copy_from_slice(&(committed.as_nanos() as u64).to_le_bytes());
+        bytes[24..28].copy_from_slice(&period.format.rate_hz.to_le_bytes());
+        bytes[28..32].copy_from_slice(&period.frames.to_le_bytes());
+        bytes[32..36].copy_from_slice(&dropped_periods.to_le_bytes());
+        bytes[36] = period.format.channels;
+        bytes[37] = period.format.sample.bytes() as u8;
+        bytes[38] = u8::from(period.discontinuity);
         bytes
     }
 
@@ -42,14 +46,15 @@ impl Header {
             period: Period {
                 end: Duration::from_nanos(u64::from_le_bytes(array(bytes, 8))),
                 format: StreamFormat {
-                    rate_hz: u32::from_le_bytes(array(bytes, 16)),
-                    channels: bytes[28],
-                    sample: if bytes[29] == 2 { SampleFormat::S16 } else { SampleFormat::S32 },
+                    rate_hz: u32::from_le_bytes(array(bytes, 24)),
+                    channels: bytes[36],
+                    sample: if bytes[37] == 2 { SampleFormat::S16 } else { SampleFormat::S32 },
                 },
-                frames: u32::from_le_bytes(array(bytes, 20)),
-                discontinuity: bytes[30] != 0,
+                frames: u32::from_le_bytes(array(bytes, 28)),
+                discontinuity: bytes[38] != 0,
             },
-            dropped_periods: u32::from_le_bytes(array(bytes, 24)),
+            dropped_periods: u32::from_le_bytes(array(bytes, 32)),
+            committed: Duration::from_nanos(u64::from_le_bytes(array(bytes, 16))),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | [`worker`] | the recogniser process itself |
 //! | [`protocol`], [`audio`] | what they say, and the memory they share |
 //! | [`policy`], [`guard`], [`engine`] | how a segment is decoded |
+//! | [`verdict`] | whether the text is believed |
 //!
 //! Architecture invariant: whisper.cpp runs in the recogniser process only.
 
@@ -15,4 +16,5 @@ pub mod guard;
 pub mod policy;
 pub mod protocol;
 pub mod supervisor;
+pub mod verdict;
 pub mod worker;

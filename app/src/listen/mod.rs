@@ -1,0 +1,217 @@
+//! The listen thread: drains the capture ring, watches the button, and cuts the sound into segments.
+//!
+//! The button is read here, once a period, and its edges are placed among the samples by their time stamps: what
+//! belongs to a dictation depends on when the button moved, not on when a thread ran.
+//!
+//! Architecture invariant: no recognition here; whatever the recogniser does, the ring is drained.
+
+pub mod frontend;
+pub mod ptt;
+pub mod segmenter;
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use oratype_hal::gpio::{Button, GpioError};
+use oratype_hal::pcm::{CaptureError, StreamFormat};
+use oratype_hal::time::{Clock, MonotonicClock, Timestamp};
+
+use self::frontend::{FrontEnd, FrontEndError};
+use self::ptt::{Gesture, Ptt};
+use self::segmenter::{NoRoom, Release, Segmenter, Work};
+use crate::capture::{Header, Next, Record, RingReader};
+use crate::recognise::engine::SAMPLE_RATE_HZ;
+use crate::status::Status;
+
+/// How long to wait for a period before looking again; only the end of the thread depends on it.
+const PERIOD_WAIT: Duration = Duration::from_millis(100);
+
+/// Why the listen thread ended before its source did.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The microphone is gone or broken.
+    #[error("{0}; check the microphone and start again")]
+    Capture(#[from] CaptureError),
+    /// The microphone delivers something that cannot be converted.
+    #[error("{0}")]
+    Format(#[from] FrontEndError),
+    /// The button is broken.
+    #[error("button: {0}")]
+    Button(#[from] GpioError),
+}
+
+/// The listen thread's state.
+pub struct Listener {
+    /// Where the sound comes from.
+    pub reader: RingReader,
+    /// The push-to-talk button.
+    pub button: Box<dyn Button>,
+    /// Its meaning.
+    pub ptt: Ptt,
+    /// What becomes of the samples.
+    pub segmenter: Segmenter,
+    /// Gain of the microphone, dB.
+    pub gain_db: f32,
+    /// Where segments go.
+    pub work: SyncSender<Work>,
+    /// For the light.
+    pub status: Arc<Status>,
+}
+
+impl Listener {
+    /// Listen until the source ends. A dictation that is going on then ends with it.
+    pub fn run(mut self) -> Result<(), ListenError> {
+        let mut front_end: Option<(StreamFormat, FrontEnd)> = None;
+        let result = loop {
+            match self.reader.next(PERIOD_WAIT) {
+                Next::Record(record) => {
+                    let Self { button, ptt, segmenter, gain_db, work, status, .. } = &mut self;
+                    let mut stage = Stage { ptt, segmenter, status, work };
+                    let heard = stage
+                        .hear(&record, &mut front_end, *gain_db)
+                        .and_then(|()| stage.gestures(record.header(), button.as_mut()));
+                    if let Err(error) = heard {
+                        break Err(error);
+                    }
+                }
+                Next::Timeout => {}
+                Next::End => break Ok(()),
+                Next::Failed(error) => break Err(error.into()),
+            }
+        };
+        let Self { ptt, segmenter, work, status, .. } = &mut self;
+        let mut stage = Stage { ptt, segmenter, status, work };
+        if let Some((_, front_end)) = &mut front_end {
+            front_end.flush(|samples| stage.push(samples));
+        }
+        stage.finish();
+        result
+    }
+}
+
+/// What a period goes through, apart from where it comes from.
+struct Stage<'a> {
+    ptt: &'a mut Ptt,
+    segmenter: &'a mut Segmenter,
+    status: &'a Status,
+    work: &'a SyncSender<Work>,
+}
+
+impl Stage<'_> {
+    /// Convert a period's frames and pass them on.
+    fn hear(
+        &mut self,
+        record: &Record,
+        front_end: &mut Option<(StreamFormat, FrontEnd)>,
+        gain_db: f32,
+    ) -> Result<(), ListenError> {
+        let period = record.header().period;
+        if period.discontinuity {
+            log::warn!("sound was lost before this period ({} periods dropped)", record.header().dropped_periods);
+        }
+        let front_end = match front_end {
+            Some((format, front_end)) if *format == period.format => {
+                if period.discontinuity {
+                    front_end.reset();
+                }
+                front_end
+            }
+            stale => {
+                // One recording follows another.
+                if let Some((_, front_end)) = stale {
+                    front_end.flush(|samples| self.push(samples));
+                }
+                let fresh = FrontEnd::new(period.format, gain_db)?;
+                &mut stale.insert((period.format, fresh)).1
+            }
+        };
+        front_end.process(record.frames(), |samples| self.push(samples));
+        Ok(())
+    }
+
+    fn push(&mut self, samples: &[f32]) {
+        let latched = self.ptt.is_latched();
+        let ended = self.segmenter.push(samples, latched, &mut |work| send(self.work, self.status, work));
+        self.settled(ended);
+    }
+
+    fn finish(&mut self) {
+        self.segmenter.finish(&mut |work| send(self.work, self.status, work));
+        self.status.set_listening(false);
+    }
+
+    /// Act on what the button did up to the end of the period.
+    fn gestures(&mut self, header: &Header, button: &mut dyn Button) -> Result<(), ListenError> {
+        let end = header.period.end;
+        while let Some(edge) = button.next_edge(end)? {
+            if let Some(gesture) = self.ptt.edge(edge) {
+                self.act(gesture, header);
+            }
+        }
+        if let Some(gesture) = self.ptt.advance(end) {
+            self.act(gesture, header);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, gesture: Gesture, header: &Header) {
+        match gesture {
+            Gesture::Start(at) => {
+                let position = self.position_of(at, header);
+                let started =
+                    self.segmenter.start(position, &mut |work| send(self.work, self.status, work));
+                match started {
+                    Ok(()) => self.status.set_listening(true),
+                    Err(NoRoom) => self.settled(Err(NoRoom)),
+                }
+            }
+            Gesture::Latch => log::info!("dictating until the next tap"),
+            Gesture::Stop(at) => {
+                let capture = MonotonicClock.now().saturating_sub(header.committed);
+                let ago = capture + header.period.end.saturating_sub(at);
+                let now = Instant::now();
+                let release = Release { at: now.checked_sub(ago).unwrap_or(now), capture };
+                self.segmenter.stop(self.position_of(at, header), release);
+                let ended = self.segmenter.settle(false, &mut |work| send(self.work, self.status, work));
+                self.settled(ended);
+            }
+        }
+    }
+
+    /// The sample position of a moment at or before the end of the period just heard.
+    fn position_of(&self, at: Timestamp, header: &Header) -> u64 {
+        let before_end = header.period.end.saturating_sub(at).as_micros() as u64;
+        self.segmenter.position().saturating_sub(before_end * SAMPLE_RATE_HZ as u64 / 1_000_000)
+    }
+
+    /// See to the consequences when a dictation ended by itself, or could not go on.
+    fn settled(&mut self, ended: Result<bool, NoRoom>) {
+        match ended {
+            Ok(false) => {}
+            Ok(true) => {
+                if self.ptt.is_latched() {
+                    self.ptt.ended();
+                }
+                self.status.set_listening(false);
+            }
+            Err(error) => {
+                log::error!("{error}");
+                self.ptt.ended();
+                self.status.set_listening(false);
+                self.status.set_fault();
+            }
+        }
+    }
+}
+
+/// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
+/// of empty dictations pile up behind a recogniser that hangs.
+fn send(queue: &SyncSender<Work>, status: &Status, work: Work) {
+    if matches!(work, Work::Segment(_)) {
+        status.begin_work();
+    }
+    if queue.send(work).is_err() {
+        log::error!("the recognise thread is gone");
+    }
+}

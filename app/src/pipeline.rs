@@ -1,0 +1,364 @@
+//! The threads, and the queues between them.
+//!
+//! ```text
+//! capture ─ring─► listen ─Work─► recognise ─Job─► type ─► on_report
+//! ```
+//!
+//! Each thread ends when the queue before it does, so a stop at the front empties the whole pipeline in order: the
+//! sound that was captured is recognised and typed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use oratype_hal::gpio::Button;
+use oratype_hal::hid::{Keyboard, KeyboardError};
+use oratype_hal::pcm::Capture;
+use oratype_hal::time::Clock;
+
+use crate::capture::{self, CaptureHandle, StartError};
+use crate::compose::{Composed, Composer};
+use crate::listen::ptt::{Ptt, PttOptions};
+use crate::listen::segmenter::{Finished, Segment, Segmenter, SegmenterOptions, Work};
+use crate::listen::{ListenError, Listener};
+use crate::metrics::DictationReport;
+use crate::recognise::audio::Pool;
+use crate::recognise::protocol::Engine;
+use crate::recognise::supervisor::{RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
+use crate::recognise::verdict;
+use crate::settings::Settings;
+use crate::sizes::{TEXTS_QUEUED, WORK_QUEUED};
+use crate::speech::detector::SpeechDetector;
+use crate::speech::silero::SileroVad;
+use crate::status::Status;
+use crate::typing::{Typist, TypingOutcome};
+
+/// What the pipeline is made of.
+pub struct Parts {
+    /// Where sound comes from.
+    pub source: Box<dyn Capture>,
+    /// The push-to-talk button, on the source's clock.
+    pub button: Box<dyn Button>,
+    /// What is typed on.
+    pub keyboard: Box<dyn Keyboard>,
+    /// Paces the typing.
+    pub clock: Arc<dyn Clock>,
+    /// The speech detector.
+    pub vad: SileroVad,
+    /// How the recogniser is started.
+    pub recogniser: SupervisorOptions,
+    /// How segments are recognised.
+    pub engine: Engine,
+    /// Hears of every dictation when its last key is up, on the type thread.
+    pub on_report: Box<dyn FnMut(DictationReport) + Send>,
+}
+
+/// Why the pipeline could not be started. Do not retry.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No capture thread.
+    #[error("{0}")]
+    Capture(#[from] StartError),
+    /// No recogniser.
+    #[error("{0}")]
+    Recogniser(#[from] RecogniseError),
+    /// No memory or thread.
+    #[error("the system refused a resource: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// What went wrong while running.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Nothing more can be heard.
+    #[error("{0}")]
+    Listen(ListenError),
+    /// Nothing more can be typed.
+    #[error("{0}; {1} characters were not typed")]
+    Keyboard(KeyboardError, usize),
+    /// Stopped while the host was away.
+    #[error("the host is away; {0} characters were not typed")]
+    Untyped(usize),
+    /// Speech without text.
+    #[error("{0} segments of speech could not be recognised")]
+    Lost(u32),
+    /// A thread panicked.
+    #[error("the {0} thread failed; please report this")]
+    Panicked(&'static str),
+}
+
+/// A running pipeline.
+pub struct Pipeline {
+    capture: CaptureHandle,
+    stop: Arc<AtomicBool>,
+    status: Arc<Status>,
+    stats: Arc<RecogniserStats>,
+    done: Receiver<Fault>,
+    listen: JoinHandle<Result<(), ListenError>>,
+    recognise: JoinHandle<u32>,
+    typing: JoinHandle<Result<(), Fault>>,
+}
+
+/// From the recognise thread to the type thread.
+enum Job {
+    /// Type this.
+    Text(Composed),
+    /// A dictation is over; the report lacks what typing adds.
+    Finished(Box<DictationReport>, Finished),
+}
+
+impl Pipeline {
+    /// Start every thread, and the recogniser process; returns when all are ready.
+    pub fn start(parts: Parts, settings: &Settings) -> Result<Self, BuildError> {
+        let pool = Pool::new().map_err(std::io::Error::from)?;
+        let supervisor = Supervisor::start(parts.recogniser, pool.memory())?;
+        let stats = supervisor.stats();
+        let status = Arc::new(Status::default());
+        let stop = Arc::new(AtomicBool::new(false));
+        let (work, work_queue) = sync_channel(WORK_QUEUED);
+        let (jobs, job_queue) = sync_channel(TEXTS_QUEUED);
+        // Nothing is ever sent: it tells of the type thread's end, and with it of everybody's.
+        let (ending, done) = sync_channel::<Fault>(0);
+
+        let typing = {
+            let (status, stop, mut on_report) = (Arc::clone(&status), Arc::clone(&stop), parts.on_report);
+            let clock = Arc::clone(&parts.clock);
+            let typist = Typist::new(parts.keyboard, parts.clock, settings.typing.report_interval);
+            spawn("type", move || {
+                let _ending = ending;
+                TypeThread { typist, clock, status: &status, stop: &stop }.run(&job_queue, &mut on_report)
+            })?
+        };
+        let recognise = {
+            let (status, engine) = (Arc::clone(&status), parts.engine);
+            let composer = Composer::new(settings.dictation.space_between);
+            spawn("recognise", move || {
+                let thread = RecogniseThread { supervisor, engine, composer, status: &status };
+                thread.run(&work_queue, &jobs)
+            })?
+        };
+        let wait_for_room = parts.source.can_wait();
+        let (capture, reader) = capture::start(parts.source)?;
+        let listener = Listener {
+            reader,
+            button: parts.button,
+            ptt: Ptt::new(PttOptions { debounce: settings.button.debounce, tap: settings.button.tap }),
+            segmenter: Segmenter::new(
+                SegmenterOptions {
+                    pre_roll: settings.audio.pre_roll,
+                    tail: settings.audio.tail,
+                    end_after_silence: settings.dictation.end_after_silence,
+                },
+                pool,
+                SpeechDetector::new(parts.vad),
+                wait_for_room,
+            ),
+            gain_db: settings.audio.gain_db,
+            work,
+            status: Arc::clone(&status),
+        };
+        let listen = spawn("listen", move || listener.run())?;
+        status.set_ready();
+        Ok(Self { capture, stop, status, stats, done, listen, recognise, typing })
+    }
+
+    /// For the light.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// What happened to the recogniser processes so far.
+    pub fn recogniser_stats(&self) -> &RecogniserStats {
+        &self.stats
+    }
+
+    /// What the capture thread has counted so far.
+    pub fn capture_counters(&self) -> capture::Counters {
+        self.capture.counters()
+    }
+
+    /// Wait at most `timeout` for the end; true when everything is typed and every thread is through.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.done.recv_timeout(timeout) != Err(RecvTimeoutError::Timeout)
+    }
+
+    /// End the capture. What was heard by now is still recognised and typed, unless the host is away.
+    pub fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.capture.stop();
+    }
+
+    /// Wait for every thread, and say what went wrong, if anything did.
+    pub fn join(self) -> Vec<Fault> {
+        let Self { mut capture, listen, recognise, typing, .. } = self;
+        let mut faults = Vec::new();
+        match listen.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => faults.push(Fault::Listen(error)),
+            Err(_) => faults.push(Fault::Panicked("listen")),
+        }
+        capture.stop();
+        match recognise.join() {
+            Ok(0) => {}
+            Ok(lost) => faults.push(Fault::Lost(lost)),
+            Err(_) => faults.push(Fault::Panicked("recognise")),
+        }
+        match typing.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => faults.push(fault),
+            Err(_) => faults.push(Fault::Panicked("type")),
+        }
+        faults
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
+    thread::Builder::new().name(name.into()).spawn(run)
+}
+
+struct RecogniseThread<'a> {
+    supervisor: Supervisor,
+    engine: Engine,
+    composer: Composer,
+    status: &'a Status,
+}
+
+impl RecogniseThread<'_> {
+    /// Recognise until the queue ends. Returns how many segments were lost.
+    fn run(mut self, work: &Receiver<Work>, jobs: &SyncSender<Job>) -> u32 {
+        let mut lost = 0;
+        let mut report = DictationReport::default();
+        for work in work {
+            match work {
+                Work::Segment(segment) => {
+                    let text = self.recognise(segment, &mut report);
+                    match text {
+                        Some(text) => drop(jobs.send(Job::Text(text))),
+                        None => self.status.end_work(),
+                    }
+                }
+                Work::Finished(finished) => {
+                    lost += report.segments_lost;
+                    let report = std::mem::take(&mut report);
+                    drop(jobs.send(Job::Finished(Box::new(report), finished)));
+                }
+            }
+        }
+        lost
+    }
+
+    fn recognise(&mut self, segment: Segment, report: &mut DictationReport) -> Option<Composed> {
+        report.queue += segment.closed.elapsed();
+        let result = self.supervisor.recognise(&segment.slot, self.engine);
+        let Segment { evidence, slot, .. } = segment;
+        drop(slot);
+        let transcript = match result {
+            Ok(transcript) => transcript,
+            Err(error) => {
+                log::error!("{error}");
+                self.status.set_fault();
+                report.segments_lost += 1;
+                return None;
+            }
+        };
+        let continues = report.segments > 0;
+        report.segments += 1;
+        report.audio_ctx = report.audio_ctx.max(transcript.audio_ctx);
+        report.retries += transcript.retries;
+        report.encode += transcript.encode;
+        report.decode += transcript.decode;
+        report.recogniser_cpu += transcript.cpu;
+        log::debug!("{transcript:?} {evidence:?}");
+        if let Some(refusal) = verdict::refusal(&transcript, &evidence) {
+            log::info!("not typed ({refusal:?}): {:?}", transcript.text);
+            return None;
+        }
+        let start = Instant::now();
+        let text = self.composer.compose(&transcript.text, continues);
+        report.compose += start.elapsed();
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+struct TypeThread<'a> {
+    typist: Typist<Box<dyn Keyboard>>,
+    clock: Arc<dyn Clock>,
+    status: &'a Status,
+    stop: &'a AtomicBool,
+}
+
+impl TypeThread<'_> {
+    /// Type until the queue ends, or the keyboard fails.
+    fn run(
+        mut self,
+        jobs: &Receiver<Job>,
+        on_report: &mut impl FnMut(DictationReport),
+    ) -> Result<(), Fault> {
+        let mut number = 0;
+        let mut text = String::new();
+        let mut keys: Vec<(Instant, Instant)> = Vec::new();
+        let mut untyped = 0;
+        for job in jobs {
+            match job {
+                Job::Text(composed) => {
+                    let remaining = self.type_text(&composed, &mut keys)?;
+                    let typed = composed.chars().count() - remaining;
+                    text.extend(composed.chars().take(typed));
+                    untyped += remaining;
+                    self.status.end_work();
+                }
+                Job::Finished(mut report, finished) => {
+                    report.number = number;
+                    number += 1;
+                    report.text = std::mem::take(&mut text);
+                    add_latencies(&mut report, &finished, &keys);
+                    keys.clear();
+                    on_report(*report);
+                }
+            }
+        }
+        if untyped > 0 { Err(Fault::Untyped(untyped)) } else { Ok(()) }
+    }
+
+    /// Returns how many characters were not typed because of a stop.
+    fn type_text(&mut self, text: &str, keys: &mut Vec<(Instant, Instant)>) -> Result<usize, Fault> {
+        let away = AtomicBool::new(false);
+        // Asked to stop, it goes on typing, but no longer waits for a host.
+        let stop = || self.stop.load(Ordering::Relaxed) && away.load(Ordering::Relaxed);
+        let host_away = |is_away| {
+            away.store(is_away, Ordering::Relaxed);
+            self.status.set_host_away(is_away);
+            log::info!("the host {}", if is_away { "is away; the text waits" } else { "is back" });
+        };
+        match self.typist.type_text(text, stop, host_away) {
+            TypingOutcome::Done { first_key_at, last_key_at } => {
+                let (now, clock_now) = (Instant::now(), self.clock.now());
+                let instant = |at| now.checked_sub(clock_now.saturating_sub(at)).unwrap_or(now);
+                keys.extend(first_key_at.zip(last_key_at).map(|(first, last)| (instant(first), instant(last))));
+                Ok(0)
+            }
+            TypingOutcome::Stopped { remaining } => Ok(remaining),
+            TypingOutcome::Failed { error, remaining } => {
+                self.status.set_fault();
+                Err(Fault::Keyboard(error, remaining))
+            }
+        }
+    }
+}
+
+/// Fill in the times that are known once the last key is up. `keys`: first and last key of each text.
+fn add_latencies(report: &mut DictationReport, finished: &Finished, keys: &[(Instant, Instant)]) {
+    let since_release = |at: Instant| at.saturating_duration_since(finished.released);
+    report.capture = finished.capture;
+    report.endpoint = since_release(finished.closed);
+    // Text of segments that ended before the release is there already; what counts is the text still to come.
+    let after: Vec<_> = keys.iter().filter(|(_, last)| *last >= finished.released).collect();
+    report.release_to_first_key = after.first().map(|(first, _)| since_release(*first));
+    report.release_to_last_key = after.last().map(|(_, last)| since_release(*last));
+    report.typing = after.last().map_or(Duration::ZERO, |(first, last)| *last - *first);
+}
