@@ -227,8 +227,8 @@ impl WavSource {
 
         // The part of the period that lies in the data; silence around it.
         let data_end = track.lead_frames + file.frames;
-        let from = begin.clamp(track.lead_frames, data_end);
-        let to = end.clamp(track.lead_frames, data_end);
+        let from = track.lead_frames.clamp(begin, end);
+        let to = data_end.clamp(begin, end);
         let out_bytes = file.format.frame_bytes();
         let silence_before = (from - begin) as usize * out_bytes;
         let data_bytes = (to - from) as usize * out_bytes;
