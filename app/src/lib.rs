@@ -1,3 +1,5 @@
 //! Oratype's pipeline: from the button and the microphone to typed words.
 //!
 //! Architecture invariant: the library knows traits of `hal` and no board; only `main` names one.
+
+pub mod typing;
