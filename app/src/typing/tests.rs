@@ -161,7 +161,7 @@ fn check_reports(reports: &[Report]) -> Result<(), TestCaseError> {
     let mut last = Report::RELEASED;
     for &report in reports {
         prop_assert_ne!(report, last, "a report that says nothing new");
-        prop_assert_eq!(report.keys[1..], [0; 5], "more than one key down");
+        prop_assert_eq!(&report.keys[1..], &[0; 5], "more than one key down");
         if report.keys != last.keys {
             prop_assert_eq!(report.modifiers, last.modifiers, "a modifier changes together with a key");
             prop_assert!(report.keys[0] == 0 || last.keys[0] == 0, "no release between two keys");
@@ -220,7 +220,7 @@ proptest! {
             typist.type_text(rest, || false, |_| {});
         }
         prop_assert_eq!(host.typed(), text);
-        prop_assert_eq!(host.reports().last(), Some(&Report::RELEASED));
+        prop_assert_eq!(host.reports().last().copied(), Some(Report::RELEASED));
     }
 
     /// Also on a host that takes modifiers at their word.
