@@ -5,3 +5,4 @@
 pub mod capture;
 pub mod sizes;
 pub mod settings;
+pub mod typing;

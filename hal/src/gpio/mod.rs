@@ -1,4 +1,20 @@
 //! One button and one light.
+//!
+//! | driver | what it is |
+//! |---|---|
+//! | [`TerminalButton`], [`TerminalLed`] | Enter on a terminal, a dot on its right edge |
+//! | [`ScriptedButton`], [`RecordingLed`] | a list of edges, a record of states |
+//!
+//! A driver for a GPIO line stamps edges with the kernel's event time (`CLOCK_MONOTONIC`) and reads its event queue
+//! without blocking; edges later than `until` stay in its own queue.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod scripted;
+mod terminal;
+
+pub use scripted::{RecordingLed, ScriptedButton};
+pub use terminal::{TAP, TerminalButton, TerminalLed};
 
 use crate::time::Timestamp;
 

@@ -1,4 +1,30 @@
 //! USB HID boot keyboard: the 8-byte input report, and the places it can be sent to.
+//!
+//! | driver | where the keys go |
+//! |---|---|
+//! | [`ReportStream`] | raw reports to `/dev/hidgN` (a USB host), a file or a named pipe |
+//! | [`UinputKeyboard`] | this computer, as if a keyboard were plugged in |
+//! | [`PrintKeyboard`] | decoded to text, to any writer |
+//! | [`Echo`] | another keyboard, and decoded to a writer beside it |
+//!
+//! No driver keeps reports back: what `send` accepted is with the kernel or the writer.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod decode;
+mod echo;
+mod print;
+mod raw;
+mod uinput;
+pub mod usage;
+
+pub use decode::{Decoder, Typed};
+pub use echo::Echo;
+pub use print::{Backspace, PrintKeyboard};
+pub use raw::ReportStream;
+pub use uinput::UinputKeyboard;
+
+use std::path::{Path, PathBuf};
 
 /// An input report of a boot keyboard (HID 1.11, appendix B.1): modifiers, a reserved byte, six usage IDs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,4 +79,27 @@ pub trait Keyboard: Send {
 
     /// The host's lock lights, if it ever told them. Never blocks.
     fn host_leds(&mut self) -> Option<HostLeds>;
+}
+
+/// Why a keyboard could not be opened. Says which path, why and what to do about it, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot type to {}: {}; {remedy}", path.display(), errno.desc())]
+pub struct OpenError {
+    /// The file or device.
+    pub path: PathBuf,
+    /// What the kernel said.
+    pub errno: nix::errno::Errno,
+    /// What a person can do.
+    pub remedy: &'static str,
+}
+
+impl OpenError {
+    fn new(path: &Path, errno: nix::errno::Errno, remedy: &'static str) -> Self {
+        Self { path: path.to_owned(), errno, remedy }
+    }
+}
+
+/// The kernel's number for a failed read or write; EIO where the error did not come from the kernel.
+fn errno_of(error: &std::io::Error) -> nix::errno::Errno {
+    error.raw_os_error().map_or(nix::errno::Errno::EIO, nix::errno::Errno::from_raw)
 }

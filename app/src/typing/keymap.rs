@@ -1,0 +1,109 @@
+//! Characters to key strokes: the US layout.
+//!
+//! A character that the layout does not have is folded to plain ones or transliterated; `?` stands for what
+//! nothing is known for. None is dropped.
+
+use std::str::Chars;
+
+use oratype_hal::hid::usage;
+
+/// One key to press, and the modifiers to hold meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stroke {
+    /// Usage ID of the key.
+    pub usage: u8,
+    /// Modifier byte of the boot report.
+    pub modifiers: u8,
+    /// Caps Lock acts on this key like Shift.
+    pub follows_caps_lock: bool,
+}
+
+impl Stroke {
+    const fn plain(usage: u8) -> Self {
+        Self { usage, modifiers: 0, follows_caps_lock: false }
+    }
+
+    const fn shifted(usage: u8) -> Self {
+        Self { modifiers: usage::LEFT_SHIFT, ..Self::plain(usage) }
+    }
+}
+
+/// The strokes that type `c`, or what stands for it. At least one; nothing is allocated.
+pub fn strokes(c: char) -> impl Iterator<Item = Stroke> {
+    let (one, rest) = match stroke(c) {
+        Some(stroke) => (Some(stroke), "".chars()),
+        None => (None, stand_in(c)),
+    };
+    one.into_iter().chain(rest.filter_map(stroke))
+}
+
+/// What is typed for a character that has no key.
+fn stand_in(c: char) -> Chars<'static> {
+    let text = match c {
+        '\u{2018}' | '\u{2019}' | '\u{201b}' => "'",
+        '\u{201c}' | '\u{201d}' | '\u{201e}' => "\"",
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => "-",
+        '\u{2026}' => "...",
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => " ",
+        '\u{2028}' | '\u{2029}' => "\n",
+        _ => deunicode::deunicode_char(c).unwrap_or_default(),
+    };
+    if text.chars().any(|c| stroke(c).is_some()) { text.chars() } else { "?".chars() }
+}
+
+/// The one stroke of a character on a key cap of the US layout.
+const fn stroke(c: char) -> Option<Stroke> {
+    if !c.is_ascii() {
+        return None;
+    }
+    let byte = c as u8;
+    if let Some(usage) = usage::letter(byte) {
+        let modifiers = if byte.is_ascii_uppercase() { usage::LEFT_SHIFT } else { 0 };
+        return Some(Stroke { usage, modifiers, follows_caps_lock: true });
+    }
+    if let Some(usage) = usage::digit(byte) {
+        return Some(Stroke::plain(usage));
+    }
+    Some(match byte {
+        b'\n' => Stroke::plain(usage::ENTER),
+        b'\t' => Stroke::plain(usage::TAB),
+        b' ' => Stroke::plain(usage::SPACE),
+        b'-' => Stroke::plain(usage::MINUS),
+        b'=' => Stroke::plain(usage::EQUAL),
+        b'[' => Stroke::plain(usage::LEFT_BRACKET),
+        b']' => Stroke::plain(usage::RIGHT_BRACKET),
+        b'\\' => Stroke::plain(usage::BACKSLASH),
+        b';' => Stroke::plain(usage::SEMICOLON),
+        b'\'' => Stroke::plain(usage::APOSTROPHE),
+        b'`' => Stroke::plain(usage::GRAVE),
+        b',' => Stroke::plain(usage::COMMA),
+        b'.' => Stroke::plain(usage::PERIOD),
+        b'/' => Stroke::plain(usage::SLASH),
+        b'_' => Stroke::shifted(usage::MINUS),
+        b'+' => Stroke::shifted(usage::EQUAL),
+        b'{' => Stroke::shifted(usage::LEFT_BRACKET),
+        b'}' => Stroke::shifted(usage::RIGHT_BRACKET),
+        b'|' => Stroke::shifted(usage::BACKSLASH),
+        b':' => Stroke::shifted(usage::SEMICOLON),
+        b'"' => Stroke::shifted(usage::APOSTROPHE),
+        b'~' => Stroke::shifted(usage::GRAVE),
+        b'<' => Stroke::shifted(usage::COMMA),
+        b'>' => Stroke::shifted(usage::PERIOD),
+        b'?' => Stroke::shifted(usage::SLASH),
+        _ => {
+            // The digits' own row, with Shift.
+            let row = b")!@#$%^&*(";
+            let mut i = 0;
+            while i < row.len() {
+                if row[i] == byte {
+                    return match usage::digit(b'0' + i as u8) {
+                        Some(usage) => Some(Stroke::shifted(usage)),
+                        None => None,
+                    };
+                }
+                i += 1;
+            }
+            return None;
+        }
+    })
+}

@@ -1,0 +1,61 @@
+//! Usage IDs of the keyboard page and modifier bits (HID Usage Tables 1.5, section 10, page 0x07).
+//!
+//! Only the ones Oratype names. Letters and digits are computed: see [`letter`] and [`digit`].
+
+/// No key.
+pub const NONE: u8 = 0x00;
+/// In every slot: more keys are down than the report can say.
+pub const ERROR_ROLL_OVER: u8 = 0x01;
+/// Return.
+pub const ENTER: u8 = 0x28;
+/// Backspace.
+pub const BACKSPACE: u8 = 0x2a;
+/// Tab.
+pub const TAB: u8 = 0x2b;
+/// Space bar.
+pub const SPACE: u8 = 0x2c;
+/// `-` and `_`.
+pub const MINUS: u8 = 0x2d;
+/// `=` and `+`.
+pub const EQUAL: u8 = 0x2e;
+/// `[` and `{`.
+pub const LEFT_BRACKET: u8 = 0x2f;
+/// `]` and `}`.
+pub const RIGHT_BRACKET: u8 = 0x30;
+/// `\` and `|`.
+pub const BACKSLASH: u8 = 0x31;
+/// `;` and `:`.
+pub const SEMICOLON: u8 = 0x33;
+/// `'` and `"`.
+pub const APOSTROPHE: u8 = 0x34;
+/// Grave accent and `~`.
+pub const GRAVE: u8 = 0x35;
+/// `,` and `<`.
+pub const COMMA: u8 = 0x36;
+/// `.` and `>`.
+pub const PERIOD: u8 = 0x37;
+/// `/` and `?`.
+pub const SLASH: u8 = 0x38;
+/// Caps Lock.
+pub const CAPS_LOCK: u8 = 0x39;
+
+/// Left Ctrl, in the modifier byte.
+pub const LEFT_CTRL: u8 = 1 << 0;
+/// Left Shift, in the modifier byte.
+pub const LEFT_SHIFT: u8 = 1 << 1;
+/// Right Shift, in the modifier byte.
+pub const RIGHT_SHIFT: u8 = 1 << 5;
+
+/// The key of an ASCII letter, either case.
+pub const fn letter(c: u8) -> Option<u8> {
+    if c.is_ascii_alphabetic() { Some(0x04 + (c.to_ascii_lowercase() - b'a')) } else { None }
+}
+
+/// The key of an ASCII digit in the main row, where 0 stands after 9.
+pub const fn digit(c: u8) -> Option<u8> {
+    match c {
+        b'1'..=b'9' => Some(0x1e + (c - b'1')),
+        b'0' => Some(0x27),
+        _ => None,
+    }
+}
