@@ -1,0 +1,3 @@
+//! The listen thread: from the capture's periods to utterances of 16 kHz mono samples.
+
+pub mod frontend;
