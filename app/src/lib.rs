@@ -6,3 +6,5 @@ pub mod capture;
 pub mod sizes;
 pub mod settings;
 pub mod typing;
+pub mod listen;
+pub mod speech;

@@ -1,0 +1,15 @@
+//! Whether somebody speaks: a streaming voice-activity model and the evidence it gives of an utterance.
+//!
+//! [`SileroVad`] gives the probability of speech for each frame of 32 ms; [`SpeechDetector`] cuts samples into such
+//! frames, follows the pauses with hysteresis, and collects the [`SpeechEvidence`] on which the gate before
+//! recognition decides. Nothing here allocates after loading. All samples are mono, 16 kHz, in [-1, 1].
+
+mod dense;
+mod detector;
+mod silero;
+
+pub use detector::{
+    GATE_PROBABILITY, GATE_RUN_FRAMES, SPEECH_END_PROBABILITY, SPEECH_START_PROBABILITY, SpeechDetector,
+    SpeechEvidence,
+};
+pub use silero::{FRAME_SAMPLES, SileroVad, VadError};

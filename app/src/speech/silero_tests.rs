@@ -1,0 +1,2 @@
+//! The model against its reference.
+use super::*;
