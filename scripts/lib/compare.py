@@ -10,6 +10,7 @@ import pathlib
 import re
 import statistics
 import subprocess
+import sys
 
 ENGINES = {
     "product": "Oratype",
@@ -21,10 +22,10 @@ ENGINES = {
 def word_error_rate(scorer, results):
     """The percentage that `oratype bench --score` reports."""
     command = [scorer, "bench", "--score", str(results)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     found = re.search(r"WER\D*([0-9.]+) ?%", done.stdout)
-    if not found:
-        raise ValueError(f"{' '.join(command)}: no WER in:\n{done.stdout}")
+    if done.returncode != 0 or not found:
+        sys.exit(f"{done.stdout}{' '.join(command)}: no WER (status {done.returncode})")
     return float(found.group(1))
 
 
@@ -80,7 +81,7 @@ def main():
     ]
     counts = {engine["utterances"] for engine in engines}
     if len(counts) != 1:
-        raise ValueError(f"the engines answered different numbers of utterances: {sorted(counts)}")
+        sys.exit(f"the engines answered different numbers of utterances: {sorted(counts)}")
     (arguments.results / "summary.json").write_text(json.dumps(engines), encoding="utf-8")
     print(f"{counts.pop()} utterances, one run; latency: end of utterance to last character")
     table(engines)
