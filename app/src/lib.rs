@@ -1,10 +1,20 @@
 //! Oratype's pipeline: from the button and the microphone to typed words.
 //!
-//! Architecture invariant: the library knows traits of `hal` and no board; only `main` names one.
+//! ```text
+//! capture ─► listen ─► recognise ─► compose ─► type
+//! ```
+//!
+//! Architecture invariant: the library knows traits of `hal` and no board; only the binary names one.
 
 pub mod capture;
-pub mod sizes;
-pub mod settings;
-pub mod typing;
+pub mod compose;
 pub mod listen;
+pub mod metrics;
+pub mod models;
+pub mod pipeline;
+pub mod recognise;
+pub mod settings;
+pub mod sizes;
 pub mod speech;
+pub mod status;
+pub mod typing;

@@ -7,6 +7,7 @@
 //! Each thread ends when the queue before it does, so a stop at the front empties the whole pipeline in order: the
 //! sound that was captured is recognised and typed.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -30,8 +31,7 @@ use crate::recognise::supervisor::{RecogniseError, RecogniserStats, Supervisor, 
 use crate::recognise::verdict;
 use crate::settings::Settings;
 use crate::sizes::{TEXTS_QUEUED, WORK_QUEUED};
-use crate::speech::detector::SpeechDetector;
-use crate::speech::silero::SileroVad;
+use crate::speech::{SileroVad, SpeechDetector};
 use crate::status::Status;
 use crate::typing::{Typist, TypingOutcome};
 
@@ -95,7 +95,7 @@ pub struct Pipeline {
     stop: Arc<AtomicBool>,
     status: Arc<Status>,
     stats: Arc<RecogniserStats>,
-    done: Receiver<Fault>,
+    done: Receiver<Infallible>,
     listen: JoinHandle<Result<(), ListenError>>,
     recognise: JoinHandle<u32>,
     typing: JoinHandle<Result<(), Fault>>,
@@ -120,7 +120,7 @@ impl Pipeline {
         let (work, work_queue) = sync_channel(WORK_QUEUED);
         let (jobs, job_queue) = sync_channel(TEXTS_QUEUED);
         // Nothing is ever sent: it tells of the type thread's end, and with it of everybody's.
-        let (ending, done) = sync_channel::<Fault>(0);
+        let (ending, done) = sync_channel::<Infallible>(0);
 
         let typing = {
             let (status, stop, mut on_report) = (Arc::clone(&status), Arc::clone(&stop), parts.on_report);
@@ -181,7 +181,7 @@ impl Pipeline {
 
     /// Wait at most `timeout` for the end; true when everything is typed and every thread is through.
     pub fn wait(&self, timeout: Duration) -> bool {
-        self.done.recv_timeout(timeout) != Err(RecvTimeoutError::Timeout)
+        !matches!(self.done.recv_timeout(timeout), Err(RecvTimeoutError::Timeout))
     }
 
     /// End the capture. What was heard by now is still recognised and typed, unless the host is away.

@@ -64,9 +64,9 @@ impl Listener {
     pub fn run(mut self) -> Result<(), ListenError> {
         let mut front_end: Option<(StreamFormat, FrontEnd)> = None;
         let result = loop {
-            match self.reader.next(PERIOD_WAIT) {
+            let Self { reader, button, ptt, segmenter, gain_db, work, status } = &mut self;
+            match reader.next(PERIOD_WAIT) {
                 Next::Record(record) => {
-                    let Self { button, ptt, segmenter, gain_db, work, status, .. } = &mut self;
                     let mut stage = Stage { ptt, segmenter, status, work };
                     let heard = stage
                         .hear(&record, &mut front_end, *gain_db)
@@ -102,7 +102,7 @@ impl Stage<'_> {
     /// Convert a period's frames and pass them on.
     fn hear(
         &mut self,
-        record: &Record,
+        record: &Record<'_>,
         front_end: &mut Option<(StreamFormat, FrontEnd)>,
         gain_db: f32,
     ) -> Result<(), ListenError> {
@@ -110,22 +110,17 @@ impl Stage<'_> {
         if period.discontinuity {
             log::warn!("sound was lost before this period ({} periods dropped)", record.header().dropped_periods);
         }
-        let front_end = match front_end {
-            Some((format, front_end)) if *format == period.format => {
-                if period.discontinuity {
-                    front_end.reset();
-                }
-                front_end
-            }
-            stale => {
-                // One recording follows another.
-                if let Some((_, front_end)) = stale {
-                    front_end.flush(|samples| self.push(samples));
-                }
-                let fresh = FrontEnd::new(period.format, gain_db)?;
-                &mut stale.insert((period.format, fresh)).1
-            }
+        if let Some((_, stale)) = front_end.take_if(|(format, _)| *format != period.format) {
+            // One recording follows another.
+            { stale }.flush(|samples| self.push(samples));
+        }
+        let (_, front_end) = match front_end {
+            Some(present) => present,
+            None => front_end.insert((period.format, FrontEnd::new(period.format, gain_db)?)),
         };
+        if period.discontinuity {
+            front_end.reset();
+        }
         front_end.process(record.frames(), |samples| self.push(samples));
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::recognise::audio::{Pool, Slot};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
 use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX};
-use crate::speech::detector::{SpeechDetector, SpeechEvidence};
+use crate::speech::{SpeechDetector, SpeechEvidence};
 
 /// From this length on a segment ends at the next pause, so that its text is being made while the speaker goes on.
 /// Shorter pieces would be recognised worse, for want of context.

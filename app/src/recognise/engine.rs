@@ -93,6 +93,8 @@ pub struct Engine {
     samples: Vec<f32>,
 }
 
+/// Where the kinds of tokens lie.
+#[derive(Clone, Copy)]
 struct Vocabulary {
     end_of_text: usize,
     start_of_transcript: WhisperTokenId,
@@ -163,7 +165,7 @@ impl Engine {
         if !attempt.timestamps {
             self.step(self.vocabulary.no_timestamps, &mut past)?;
         }
-        let mut sampler = Sampler::new(&self.vocabulary, attempt.timestamps, self.samples.len());
+        let mut sampler = Sampler::new(self.vocabulary, attempt.timestamps, self.samples.len());
         let mut tokens = Vec::with_capacity(token_cap);
         let mut logprob_sum = 0.0;
         let ending = loop {
@@ -257,8 +259,8 @@ struct Choice {
 }
 
 /// Greedy choice under Whisper's rules for time stamps (OpenAI `decoding.py`, `ApplyTimestampRules`).
-struct Sampler<'a> {
-    vocabulary: &'a Vocabulary,
+struct Sampler {
+    vocabulary: Vocabulary,
     timestamps: bool,
     /// Kinds of the last two tokens: were they time stamps?
     last_two: [bool; 2],
@@ -270,8 +272,8 @@ struct Sampler<'a> {
     closed_at_end: bool,
 }
 
-impl<'a> Sampler<'a> {
-    fn new(vocabulary: &'a Vocabulary, timestamps: bool, samples: usize) -> Self {
+impl Sampler {
+    fn new(vocabulary: Vocabulary, timestamps: bool, samples: usize) -> Self {
         /// A closing time stamp this close to the end of the sound is the end: 100 ms, as in whisper.cpp.
         const END_SLACK_POSITIONS: usize = 5;
         let end = (samples / SAMPLES_PER_POSITION).saturating_sub(END_SLACK_POSITIONS);

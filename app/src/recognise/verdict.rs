@@ -4,7 +4,7 @@
 //! transcript that the model itself doubts, or one of the phrases it is known to make up.
 
 use super::protocol::Transcript;
-use crate::speech::detector::SpeechEvidence;
+use crate::speech::SpeechEvidence;
 
 /// Above this the model thinks that nobody speaks (OpenAI `transcribe.py`, `no_speech_threshold`).
 const NO_SPEECH_PROB_MAX: f32 = 0.6;
