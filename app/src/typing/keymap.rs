@@ -57,14 +57,11 @@ const fn stroke(c: char) -> Option<Stroke> {
         return None;
     }
     let byte = c as u8;
-    if let Some(usage) = usage::letter(byte) {
-        let modifiers = if byte.is_ascii_uppercase() { usage::LEFT_SHIFT } else { 0 };
-        return Some(Stroke { usage, modifiers, follows_caps_lock: true });
-    }
-    if let Some(usage) = usage::digit(byte) {
-        return Some(Stroke::plain(usage));
-    }
     Some(match byte {
+        b'a'..=b'z' => Stroke { follows_caps_lock: true, ..Stroke::plain(usage::A + (byte - b'a')) },
+        b'A'..=b'Z' => Stroke { follows_caps_lock: true, ..Stroke::shifted(usage::A + (byte - b'A')) },
+        b'1'..=b'9' => Stroke::plain(usage::DIGIT_1 + (byte - b'1')),
+        b'0' => Stroke::plain(usage::DIGIT_0),
         b'\n' => Stroke::plain(usage::ENTER),
         b'\t' => Stroke::plain(usage::TAB),
         b' ' => Stroke::plain(usage::SPACE),
@@ -90,20 +87,16 @@ const fn stroke(c: char) -> Option<Stroke> {
         b'<' => Stroke::shifted(usage::COMMA),
         b'>' => Stroke::shifted(usage::PERIOD),
         b'?' => Stroke::shifted(usage::SLASH),
-        _ => {
-            // The digits' own row, with Shift.
-            let row = b")!@#$%^&*(";
-            let mut i = 0;
-            while i < row.len() {
-                if row[i] == byte {
-                    return match usage::digit(b'0' + i as u8) {
-                        Some(usage) => Some(Stroke::shifted(usage)),
-                        None => None,
-                    };
-                }
-                i += 1;
-            }
-            return None;
-        }
+        b'!' => Stroke::shifted(usage::DIGIT_1),
+        b'@' => Stroke::shifted(usage::DIGIT_1 + 1),
+        b'#' => Stroke::shifted(usage::DIGIT_1 + 2),
+        b'$' => Stroke::shifted(usage::DIGIT_1 + 3),
+        b'%' => Stroke::shifted(usage::DIGIT_1 + 4),
+        b'^' => Stroke::shifted(usage::DIGIT_1 + 5),
+        b'&' => Stroke::shifted(usage::DIGIT_1 + 6),
+        b'*' => Stroke::shifted(usage::DIGIT_1 + 7),
+        b'(' => Stroke::shifted(usage::DIGIT_1 + 8),
+        b')' => Stroke::shifted(usage::DIGIT_0),
+        _ => return None,
     })
 }

@@ -45,7 +45,8 @@ enum Interrupted {
 /// Types text on one keyboard.
 ///
 /// Every report is sent until it is taken, exactly once and in order, so that a host that goes away in the middle
-/// of a word finds the rest of it when it is back.
+/// of a word finds the rest of it when it is back. Each key is followed by its release at once; where a host falls
+/// asleep between the two, the release is what waits, so that the key cannot repeat for long when it wakes.
 pub struct Typist<K> {
     keyboard: K,
     clock: Arc<dyn Clock>,

@@ -29,3 +29,23 @@ pub fn check_led(led: &mut dyn Led, lit: impl Fn() -> bool) {
         assert_eq!(lit(), state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpio::{GpioError, ScriptedButton};
+
+    /// The suite must be able to fail: a button that tells of the future.
+    #[test]
+    #[should_panic(expected = "an edge before its time")]
+    fn a_button_that_does_not_wait_is_caught() {
+        struct Hasty(ScriptedButton);
+        impl Button for Hasty {
+            fn next_edge(&mut self, _: Timestamp) -> Result<Option<Edge>, GpioError> {
+                self.0.next_edge(Timestamp::MAX)
+            }
+        }
+        let edge = Edge { at: Timestamp::from_secs(1), pressed: true };
+        check_button(&mut Hasty(ScriptedButton::new([edge])), &[edge]);
+    }
+}

@@ -43,3 +43,15 @@ pub trait Led: Send {
     /// Light it, or not.
     fn set(&mut self, lit: bool) -> Result<(), GpioError>;
 }
+
+impl<B: Button + ?Sized> Button for Box<B> {
+    fn next_edge(&mut self, until: Timestamp) -> Result<Option<Edge>, GpioError> {
+        (**self).next_edge(until)
+    }
+}
+
+impl<L: Led + ?Sized> Led for Box<L> {
+    fn set(&mut self, lit: bool) -> Result<(), GpioError> {
+        (**self).set(lit)
+    }
+}

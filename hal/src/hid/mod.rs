@@ -81,6 +81,16 @@ pub trait Keyboard: Send {
     fn host_leds(&mut self) -> Option<HostLeds>;
 }
 
+impl<K: Keyboard + ?Sized> Keyboard for Box<K> {
+    fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
+        (**self).send(report)
+    }
+
+    fn host_leds(&mut self) -> Option<HostLeds> {
+        (**self).host_leds()
+    }
+}
+
 /// Why a keyboard could not be opened. Says which path, why and what to do about it, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot type to {}: {}; {remedy}", path.display(), errno.desc())]

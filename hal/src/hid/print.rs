@@ -1,6 +1,6 @@
 //! A keyboard that writes what it types as text.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use super::{Decoder, HostLeds, Keyboard, KeyboardError, Report, Typed, errno_of};
 
@@ -11,6 +11,13 @@ pub enum Backspace {
     Rubout,
     /// The single byte 0x08. What a pipe or a file took cannot be taken back, so the reader is told instead.
     Byte,
+}
+
+impl Backspace {
+    /// What suits `output`.
+    pub fn on(output: &impl IsTerminal) -> Self {
+        if output.is_terminal() { Self::Rubout } else { Self::Byte }
+    }
 }
 
 /// Decodes reports as a host with the US layout would and writes the text, each character at once.
@@ -96,6 +103,13 @@ mod tests {
             keyboard.send(press(usage::BACKSPACE)).unwrap();
             assert_eq!(keyboard.writer, expected.as_bytes());
         }
+    }
+
+    #[test]
+    fn only_a_terminal_is_rubbed_out() {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        assert_eq!(Backspace::on(&std::fs::File::from(pty.slave)), Backspace::Rubout);
+        assert_eq!(Backspace::on(&tempfile::tempfile().unwrap()), Backspace::Byte);
     }
 
     #[test]

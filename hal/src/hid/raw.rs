@@ -26,7 +26,8 @@ const LED_REPORTS_MAX: usize = 16;
 
 const REPORT_BYTES: usize = 8;
 
-/// Reports as bytes, one `write` each and none kept back.
+/// Reports as bytes, one `write` each and none kept back. A reader that leaves a pipe is noticed by EPIPE, so SIGPIPE
+/// must stay ignored, as it is in every Rust program.
 #[derive(Debug)]
 pub struct ReportStream {
     sink: Sink,
@@ -73,7 +74,7 @@ impl ReportStream {
                 ));
             }
             // Creating a regular file among the devices would swallow every report unseen.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && path.starts_with("/dev") => {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && path.parent() == Some(Path::new("/dev")) => {
                 return Err(OpenError::new(
                     path,
                     Errno::ENOENT,
@@ -156,9 +157,12 @@ fn write_report(file: &File, bytes: &[u8; REPORT_BYTES]) -> Result<(), KeyboardE
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
 
+    use nix::pty::openpty;
     use nix::sys::stat::Mode;
+    use nix::sys::termios;
 
     use super::*;
     use crate::hid::Decoder;
@@ -239,6 +243,66 @@ mod tests {
     #[test]
     fn a_named_pipe_conforms() {
         conformance::run(in_fifo);
+    }
+
+    /// A terminal in raw mode stands for the gadget device: it takes reports and gives back lock lights. The kernel
+    /// hands the bytes over in its own time, so each side waits for what it knows to be coming.
+    struct InDevice {
+        stream: ReportStream,
+        device: OwnedFd,
+        host: File,
+        accepted: usize,
+        bytes: Vec<u8>,
+    }
+
+    fn in_device() -> InDevice {
+        let pty = openpty(None, None).unwrap();
+        let mut raw = termios::tcgetattr(&pty.slave).unwrap();
+        termios::cfmakeraw(&mut raw);
+        termios::tcsetattr(&pty.slave, termios::SetArg::TCSANOW, &raw).unwrap();
+        let stream = ReportStream::open(&unistd::ttyname(&pty.slave).unwrap()).unwrap();
+        InDevice { stream, device: pty.slave, host: pty.master.into(), accepted: 0, bytes: Vec::new() }
+    }
+
+    impl Keyboard for InDevice {
+        fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
+            self.stream.send(report)?;
+            self.accepted += 1;
+            Ok(())
+        }
+        fn host_leds(&mut self) -> Option<HostLeds> {
+            self.stream.host_leds()
+        }
+    }
+
+    impl Fixture for InDevice {
+        fn keyboard(&mut self) -> &mut dyn Keyboard {
+            self
+        }
+        fn typed(&mut self) -> String {
+            let seen = self.bytes.len();
+            self.bytes.resize(self.accepted * REPORT_BYTES, 0);
+            self.host.read_exact(&mut self.bytes[seen..]).unwrap();
+            decode(&self.bytes)
+        }
+    }
+
+    #[test]
+    fn a_device_conforms() {
+        conformance::run(in_device);
+    }
+
+    #[test]
+    fn lock_lights_are_the_last_the_host_set() {
+        let mut f = in_device();
+        assert_eq!(f.stream.host_leds(), None);
+        for (report, num_lock, caps_lock) in [(0b01, true, false), (0b10, false, true), (0, false, false)] {
+            f.host.write_all(&[report]).unwrap();
+            poll(&mut [PollFd::new(f.device.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+            let expected = Some(HostLeds { num_lock, caps_lock });
+            assert_eq!(f.stream.host_leds(), expected);
+            assert_eq!(f.stream.host_leds(), expected, "what is known stays");
+        }
     }
 
     const A: Report = Report { modifiers: 0, keys: [0x04, 0, 0, 0, 0, 0] };

@@ -1,11 +1,17 @@
 //! Usage IDs of the keyboard page and modifier bits (HID Usage Tables 1.5, section 10, page 0x07).
 //!
-//! Only the ones Oratype names. Letters and digits are computed: see [`letter`] and [`digit`].
+//! Only the ones Oratype names. The letters follow [`A`] in their order, the digits [`DIGIT_1`] up to 9.
 
 /// No key.
 pub const NONE: u8 = 0x00;
 /// In every slot: more keys are down than the report can say.
 pub const ERROR_ROLL_OVER: u8 = 0x01;
+/// `a` and `A`.
+pub const A: u8 = 0x04;
+/// `1` and `!` in the main row.
+pub const DIGIT_1: u8 = 0x1e;
+/// `0` and `)` in the main row, right of 9.
+pub const DIGIT_0: u8 = 0x27;
 /// Return.
 pub const ENTER: u8 = 0x28;
 /// Backspace.
@@ -45,17 +51,3 @@ pub const LEFT_CTRL: u8 = 1 << 0;
 pub const LEFT_SHIFT: u8 = 1 << 1;
 /// Right Shift, in the modifier byte.
 pub const RIGHT_SHIFT: u8 = 1 << 5;
-
-/// The key of an ASCII letter, either case.
-pub const fn letter(c: u8) -> Option<u8> {
-    if c.is_ascii_alphabetic() { Some(0x04 + (c.to_ascii_lowercase() - b'a')) } else { None }
-}
-
-/// The key of an ASCII digit in the main row, where 0 stands after 9.
-pub const fn digit(c: u8) -> Option<u8> {
-    match c {
-        b'1'..=b'9' => Some(0x1e + (c - b'1')),
-        b'0' => Some(0x27),
-        _ => None,
-    }
-}
