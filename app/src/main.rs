@@ -1,3 +1,13 @@
-//! The `oratype` command.
+//! The `oratype` command: reads the command line, names a board, and joins drivers and pipeline.
+//!
+//! Architecture invariant: only this binary knows boards, and only it exits the process.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::Cli::parse().run()
+}

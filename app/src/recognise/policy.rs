@@ -40,6 +40,12 @@ pub fn product(engine: &mut Engine, samples: &[f32]) -> Result<Transcript, Engin
     Ok(transcript)
 }
 
+/// Recognise a moment of silence, so that every weight has been touched before the first word.
+pub fn warm_up(engine: &mut Engine) -> Result<(), EngineError> {
+    engine.set_segment(&[]);
+    engine.attempt(Attempt { audio_ctx: ROUNDING_POSITIONS, timestamps: true }).map(drop)
+}
+
 /// The full context, as whisper.cpp does it by itself.
 pub fn full_context(engine: &mut Engine, samples: &[f32]) -> Result<Transcript, EngineError> {
     engine.set_segment(samples);

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::time::{ClockId, clock_gettime};
 
 use super::audio::AudioView;
-use super::engine::{Engine, EngineOptions, SAMPLE_RATE_HZ};
+use super::engine::{Engine, EngineOptions};
 use super::policy;
 use super::protocol::{self, Link, LinkError, Reply};
 use crate::models;
@@ -60,8 +60,7 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
     };
     let load = start.elapsed();
     let start = Instant::now();
-    // Half a second of silence touches every weight once.
-    if let Err(error) = policy::product(&mut engine, &[0.0; SAMPLE_RATE_HZ / 2]) {
+    if let Err(error) = policy::warm_up(&mut engine) {
         log::error!("warm-up: {error}");
     }
     link.send(&Reply::Ready { load, warm_up: start.elapsed() })?;

@@ -1,0 +1,178 @@
+//! `oratype bench`: accuracy and speed on a set of recordings.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write, sink, stderr, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use oratype::bench::manifest::{self, Utterance};
+use oratype::bench::report::{self, PeakRss, StageTimes, Summary, UtteranceResult};
+use oratype::metrics::{DictationReport, peak_rss_bytes, process_cpu};
+use oratype::pipeline::{Parts, Pipeline};
+use oratype_hal::hid::{Backspace, PrintKeyboard};
+use oratype_hal::time::MonotonicClock;
+
+use super::{Pace, Refusal, parts};
+
+#[derive(Args)]
+pub(super) struct BenchArgs {
+    #[command(flatten)]
+    common: super::Common,
+    /// Recordings and what is said in them: tab separated, with the header
+    /// `id path duration_s speaker reference`, paths relative to the file
+    #[arg(long, value_name = "MANIFEST.tsv", required_unless_present = "score")]
+    set: Option<PathBuf>,
+    /// Sum up the results in this file, of this or another engine, instead of measuring
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "set")]
+    score: Option<PathBuf>,
+    /// How fast recordings play; latencies as a person would see them need `realtime`
+    #[arg(long, value_enum, default_value_t = Pace::Realtime)]
+    pace: Pace,
+    /// Write a line of JSON for each utterance
+    #[arg(long, value_name = "FILE.jsonl")]
+    out: Option<PathBuf>,
+    /// How speech is recognised
+    #[arg(long, value_enum, default_value_t = super::Engine::Product)]
+    engine: super::Engine,
+}
+
+/// Measure, or score what was measured.
+pub(super) fn bench(args: &BenchArgs) -> Result<ExitCode, Refusal> {
+    let summary = match (&args.score, &args.set) {
+        (Some(results), _) => report::score(results)?,
+        (None, Some(set)) => measure(args, set)?,
+        (None, None) => return Err("give a set of recordings with --set".into()),
+    };
+    write!(stdout(), "{summary}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
+    let utterances = manifest::load(set)?;
+    let mut out = match &args.out {
+        Some(path) => {
+            let file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            Some(BufWriter::new(file))
+        }
+        None => None,
+    };
+    let mut settings = parts::settings(&args.common)?;
+    // Every utterance is a text of its own.
+    settings.dictation.space_between = false;
+    if args.pace == Pace::Fast {
+        settings.typing.report_interval = Duration::ZERO;
+    }
+    let board = parts::board(args.common.board);
+    let files: Vec<_> = utterances.iter().map(|utterance| &utterance.path).collect();
+    let (source, button) = parts::recordings(&files, args.pace, &settings, true)?;
+    let turnstile = source.turnstile().ok_or("the recordings do not wait for each other")?;
+    let (reports, finished) = channel();
+    let pipeline = Pipeline::start(
+        Parts {
+            source: Box::new(source),
+            button: Box::new(button),
+            keyboard: Box::new(PrintKeyboard::new(sink(), Backspace::Rubout)),
+            clock: Arc::new(MonotonicClock),
+            vad: parts::vad(&args.common)?,
+            recogniser: parts::recogniser(&args.common, &board, &settings)?,
+            engine: args.engine.into(),
+            on_report: Box::new(move |report| drop(reports.send(report))),
+        },
+        &settings,
+    )?;
+    let mut results = Vec::with_capacity(utterances.len());
+    let mut progress = Progress::new(utterances.len());
+    for utterance in &utterances {
+        let cpu_before = process_cpu();
+        turnstile.release();
+        let Some(report) = next_report(&finished, &pipeline) else { break };
+        let cpu = process_cpu() - cpu_before + report.recogniser_cpu;
+        let result = result_of(utterance, &report, cpu);
+        if let Some(out) = &mut out {
+            result.write_line(out)?;
+        }
+        results.push(result);
+        progress.advance();
+    }
+    if let Some(out) = &mut out {
+        out.flush()?;
+    }
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    let peak = PeakRss {
+        app_mb: mb(peak_rss_bytes(std::process::id()).unwrap_or(0)),
+        worker_mb: mb(pipeline.recogniser_stats().peak_rss_bytes.load(Ordering::Relaxed)),
+    };
+    let faults = pipeline.join();
+    if let Some(fault) = faults.first() {
+        return Err(format!("{fault}, after {} of {} utterances", results.len(), utterances.len()).into());
+    }
+    Ok(Summary::of(&results, Some(peak)))
+}
+
+/// The next dictation's report; `None` when the pipeline ended instead.
+fn next_report(finished: &Receiver<DictationReport>, pipeline: &Pipeline) -> Option<DictationReport> {
+    const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+    loop {
+        if let Ok(report) = finished.recv_timeout(LOOK_INTERVAL) {
+            return Some(report);
+        }
+        if pipeline.wait(Duration::ZERO) {
+            return finished.try_recv().ok();
+        }
+    }
+}
+
+fn result_of(utterance: &Utterance, report: &DictationReport, cpu: Duration) -> UtteranceResult {
+    let ms = |duration: Duration| Some(duration.as_secs_f64() * 1e3);
+    UtteranceResult {
+        id: utterance.id.clone(),
+        text: report.text.clone(),
+        reference: utterance.reference.clone(),
+        duration_s: Some(utterance.duration_s),
+        cpu_ms: ms(cpu),
+        release_to_first_key_ms: report.release_to_first_key.and_then(ms),
+        release_to_last_key_ms: report.release_to_last_key.and_then(ms),
+        audio_ctx: Some(report.audio_ctx),
+        retries: Some(report.retries),
+        segments: Some(report.segments),
+        stages: StageTimes {
+            capture_ms: ms(report.capture),
+            endpoint_ms: ms(report.endpoint),
+            queue_ms: ms(report.queue),
+            encode_ms: ms(report.encode),
+            decode_ms: ms(report.decode),
+            compose_ms: ms(report.compose),
+            type_ms: ms(report.typing),
+        },
+    }
+}
+
+/// One line that says how far the run is: overwritten on a terminal, every tenth part elsewhere.
+struct Progress {
+    total: usize,
+    done: usize,
+    begun: Instant,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(total: usize) -> Self {
+        Self { total, done: 0, begun: Instant::now(), terminal: stderr().is_terminal() }
+    }
+
+    fn advance(&mut self) {
+        self.done += 1;
+        let left = self.begun.elapsed().as_secs_f64() / self.done as f64 * (self.total - self.done) as f64;
+        let line = format!("{} of {} utterances, {left:.0} s to go", self.done, self.total);
+        if self.terminal {
+            eprint!("\r{line}   {}", if self.done == self.total { "\n" } else { "" });
+        } else if self.done * 10 / self.total > (self.done - 1) * 10 / self.total {
+            eprintln!("{line}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `oratype run`: dictate.
+
+use std::io::{Write, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use oratype::metrics::DictationReport;
+use oratype::pipeline::{Parts, Pipeline};
+use oratype::recognise::protocol::Engine;
+use oratype_hal::gpio::{Button, Led, TerminalButton, TerminalLed};
+use oratype_hal::pcm::Capture;
+use oratype_hal::pcm::alsa::AlsaCapture;
+use oratype_hal::time::{Clock, MonotonicClock};
+
+use super::{Pace, Refusal, parts};
+
+/// How often the light and the signals are looked at.
+const CONTROL_INTERVAL: Duration = Duration::from_millis(50);
+/// What shells give a program that Ctrl-C ended.
+const EXIT_INTERRUPTED: u8 = 130;
+
+#[derive(Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    common: super::Common,
+    /// Dictate these recordings, one after another; the button is held while each one plays.
+    ///
+    /// Standard output then carries exactly what is typed, and a newline after each recording's text.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "mic", required_unless_present = "mic")]
+    wav: Vec<PathBuf>,
+    /// Dictate from a microphone: the ALSA device PCM, or the board's own. Enter starts and ends a dictation
+    #[arg(long, value_name = "PCM", num_args = 0..=1)]
+    mic: Option<Option<String>>,
+    /// Where to type: `print` (decoded, to standard output), `uinput` (into this computer), or a PATH that gets
+    /// raw 8-byte boot keyboard reports: a file, a pipe, or a /dev/hidgN
+    #[arg(long = "type", value_name = "print|uinput|PATH", default_value = "print")]
+    type_to: parts::TypeTo,
+    /// How fast recordings play
+    #[arg(long, value_enum, default_value_t = Pace::Realtime)]
+    pace: Pace,
+    /// Print how long each stage took, at the end
+    #[arg(long)]
+    latency: bool,
+}
+
+/// Dictate until the recordings are over, or a signal comes.
+pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
+    let stopping = on_signals()?;
+    let mut settings = parts::settings(&args.common)?;
+    let board = parts::board(args.common.board);
+    let clock = Arc::new(MonotonicClock);
+    let (source, button): (Box<dyn Capture>, Box<dyn Button>) = if let Some(pcm) = &args.mic {
+        let own = Some(settings.audio.device.as_str()).filter(|device| !device.is_empty());
+        let name = pcm.as_deref().or(own).unwrap_or(board.microphone);
+        let microphone = AlsaCapture::open(name, board.format, board.timing)?;
+        (Box::new(microphone), Box::new(TerminalButton::stdin(clock.clone())))
+    } else {
+        let (source, button) = parts::recordings(&args.wav, args.pace, &settings, false)?;
+        (Box::new(source), Box::new(button))
+    };
+    let from_wav = args.mic.is_none();
+    if from_wav && args.pace == Pace::Fast {
+        settings.typing.report_interval = Duration::ZERO;
+    }
+    let (reports, finished) = channel();
+    let mut pipeline = Pipeline::start(
+        Parts {
+            source,
+            button,
+            keyboard: parts::keyboard(&args.type_to, from_wav)?,
+            clock: clock.clone(),
+            vad: parts::vad(&args.common)?,
+            recogniser: parts::recogniser(&args.common, &board, &settings)?,
+            engine: Engine::Product,
+            on_report: Box::new(move |report| {
+                if from_wav {
+                    // A reader that went away has seen enough.
+                    let _ = writeln!(stdout());
+                }
+                let _ = reports.send(report);
+            }),
+        },
+        &settings,
+    )?;
+    if !from_wav {
+        eprintln!("Ready. Press Enter, speak, press Enter again; the words follow. Ctrl-C ends.");
+    }
+    control(&mut pipeline, &stopping, clock.as_ref(), !from_wav);
+    let faults = pipeline.join();
+    let reports: Vec<_> = finished.try_iter().collect();
+    if args.latency {
+        eprint!("{}", latency_table(&reports));
+    }
+    for fault in &faults {
+        eprintln!("oratype: {fault}");
+    }
+    let interrupted = from_wav && reports.len() < args.wav.len() && faults.is_empty();
+    Ok(match (faults.is_empty(), interrupted) {
+        (true, false) => ExitCode::SUCCESS,
+        (true, true) => {
+            eprintln!("oratype: interrupted after {} of {} recordings", reports.len(), args.wav.len());
+            ExitCode::from(EXIT_INTERRUPTED)
+        }
+        (false, _) => ExitCode::FAILURE,
+    })
+}
+
+/// Light and signals, until everything is typed.
+fn control(pipeline: &mut Pipeline, stopping: &AtomicBool, clock: &dyn Clock, light: bool) {
+    let mut led = light.then(TerminalLed::stderr);
+    let mut shown = None;
+    let mut stopped = false;
+    while !pipeline.wait(CONTROL_INTERVAL) {
+        if stopping.load(Ordering::Relaxed) && !stopped {
+            stopped = true;
+            pipeline.stop();
+        }
+        let state = pipeline.status().light();
+        if shown.replace(state) != Some(state) {
+            log::info!("{}", state.name());
+        }
+        if let Some(lamp) = &mut led
+            && let Err(error) = lamp.set(state.is_lit(clock.now()))
+        {
+            log::warn!("light: {error}");
+            led = None;
+        }
+    }
+}
+
+/// The first SIGINT or SIGTERM asks for an orderly end; the second ends the process at once.
+fn on_signals() -> Result<Arc<AtomicBool>, Refusal> {
+    use signal_hook::consts::TERM_SIGNALS;
+    let stopping = Arc::new(AtomicBool::new(false));
+    for &signal in TERM_SIGNALS {
+        let at_once = i32::from(EXIT_INTERRUPTED);
+        signal_hook::flag::register_conditional_shutdown(signal, at_once, Arc::clone(&stopping))?;
+        signal_hook::flag::register(signal, Arc::clone(&stopping))?;
+    }
+    Ok(stopping)
+}
+
+fn latency_table(reports: &[DictationReport]) -> String {
+    let ms = |d: Duration| format!("{:.0}", d.as_secs_f64() * 1e3);
+    let maybe_ms = |d: Option<Duration>| d.map_or_else(|| "–".to_owned(), ms);
+    let mut table =
+        format!("\n{:>9}{:>10}{:>10}{:>10}{:>11}{:>11}   ms\n", "dictation", "tail", "encode", "decode", "first key", "last key");
+    for r in reports {
+        table += &format!(
+            "{:>9}{:>10}{:>10}{:>10}{:>11}{:>11}\n",
+            r.number + 1,
+            ms(r.endpoint),
+            ms(r.encode),
+            ms(r.decode),
+            maybe_ms(r.release_to_first_key),
+            maybe_ms(r.release_to_last_key),
+        );
+    }
+    table + "Tail, first key and last key are counted from the release of the button.\n"
+}
