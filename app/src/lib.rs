@@ -2,4 +2,5 @@
 //!
 //! Architecture invariant: the library knows traits of `hal` and no board; only `main` names one.
 
+pub mod bench;
 pub mod settings;
