@@ -46,13 +46,7 @@ impl WordEdits {
                 inserted.insertions += 1;
                 deleted.deletions += 1;
                 diagonal = row[column + 1];
-                // The first of equals is taken.
-                let [best, ..] = {
-                    let mut ways = [substituted, deleted, inserted];
-                    ways.sort_by_key(Self::edits);
-                    ways
-                };
-                row[column + 1] = best;
+                row[column + 1] = substituted.fewer(deleted).fewer(inserted);
             }
         }
         Self { reference_words: reference.len(), ..row[text.len()] }
@@ -62,6 +56,13 @@ impl WordEdits {
     #[must_use]
     pub fn edits(&self) -> usize {
         self.substitutions + self.deletions + self.insertions
+    }
+
+    /// The better of two ways to the same words. With as many edits, fewer insertions mean fewer deletions
+    /// too, so more substitutions.
+    fn fewer(self, other: Self) -> Self {
+        let cost = |way: &Self| (way.edits(), way.insertions);
+        if cost(&other) < cost(&self) { other } else { self }
     }
 
     /// Edits per word of the reference, 1.0 being 100 %; nothing when the reference has no word.

@@ -2,9 +2,10 @@
 //! dollars` are the same words.
 //!
 //! The rules are those of appendix C of "Robust Speech Recognition via Large-Scale Weak Supervision"
-//! (Radford et al., 2022), which published word error rates of Whisper use. Two things differ: the
-//! typographic apostrophe counts as one, and of British spellings only common ones are known
-//! ([`spelling`]).
+//! (Radford et al., 2022), which published word error rates of Whisper use. What differs from its authors'
+//! own program: the typographic apostrophe counts as one; a full stop at the end is no word; "point" is
+//! kept where no decimals follow; "ninth" is 9th; of British spellings only common ones are known
+//! (spelling.rs).
 
 mod numbers;
 mod spelling;

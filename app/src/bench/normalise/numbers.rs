@@ -267,7 +267,6 @@ impl Numbers {
     fn multiply(&mut self, multiplier: u128) {
         let product = match &self.value {
             None => Some(multiplier),
-            Some(Value::Whole(0)) => None,
             Some(value) => value.times(multiplier),
         };
         if product.is_none() {
