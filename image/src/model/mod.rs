@@ -50,7 +50,7 @@ pub struct Options {
     pub out: PathBuf,
     /// Where the files come from.
     pub source: Source,
-    /// Folder with the packages: convert from them and use no network at all.
+    /// Folder with the packages: convert from them and use no network at all, whatever `source` is.
     pub offline_cache: Option<PathBuf>,
 }
 
