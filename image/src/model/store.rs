@@ -41,20 +41,14 @@ impl Store {
         self.dir.join(name)
     }
 
+    /// What has arrived of an unfinished download of `file`; kept between runs.
+    pub fn part_path(&self, file: &Pinned) -> PathBuf {
+        self.path(&format!("{}.part", file.name))
+    }
+
     /// Folder for unfinished files, on the same file system as the finished ones.
     pub fn scratch(&self) -> &Path {
         &self.scratch
-    }
-
-    /// Whether `file` is there with the pinned contents.
-    pub fn holds(&self, file: &Pinned) -> Result<bool, Error> {
-        let path = self.path(file.name);
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() == file.size_bytes => Ok(hash_file(&path)? == file.sha256),
-            Ok(_) => Ok(false),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(Error::disk(&path)(e)),
-        }
     }
 
     /// Writes `file` through `write` and gives it its name if, and only if, the contents are the
@@ -78,14 +72,14 @@ impl Store {
         let to = self.path(file.name);
         File::open(from).and_then(|f| f.sync_all()).map_err(Error::disk(from))?;
         fs::rename(from, &to).map_err(Error::disk(&to))?;
+        // An earlier run may have begun a download that is now not needed.
+        let part = self.part_path(file);
+        ignore_missing(fs::remove_file(&part)).map_err(Error::disk(&part))?;
         File::open(&self.dir).and_then(|d| d.sync_all()).map_err(Error::disk(&self.dir))
     }
 
     fn clean_scratch(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.scratch) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result,
-        }
+        ignore_missing(fs::remove_dir_all(&self.scratch))
     }
 }
 
@@ -93,6 +87,23 @@ impl Drop for Store {
     fn drop(&mut self) {
         // Failure is harmless: the next run empties the folder again.
         let _ = self.clean_scratch();
+    }
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Whether `path` is there with the pinned contents of `file`.
+pub fn is_intact(path: &Path, file: &Pinned) -> Result<bool, Error> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() == file.size_bytes => Ok(hash_file(path)? == file.sha256),
+        Ok(_) => Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::disk(path)(e)),
     }
 }
 
@@ -189,9 +200,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = pinned(b"right");
         let store = Store::open(dir.path()).unwrap();
-        assert!(!store.holds(&file).unwrap());
+        assert!(!is_intact(&store.path(file.name), &file).unwrap());
         store.put(&file, |out| out.write_all(b"right")).unwrap();
-        assert!(store.holds(&file).unwrap());
+        assert!(is_intact(&store.path(file.name), &file).unwrap());
         drop(store);
         assert_eq!(names(dir.path()), [".lock", "file.bin"]);
     }
@@ -220,10 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_right_size_with_one_wrong_bit_is_not_held() {
+    fn a_file_of_the_right_size_with_one_wrong_bit_is_not_intact() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("file.bin"), b"rigit").unwrap();
-        assert!(!Store::open(dir.path()).unwrap().holds(&pinned(b"right")).unwrap());
+        let path = dir.path().join("file.bin");
+        fs::write(&path, b"rigit").unwrap();
+        assert!(!is_intact(&path, &pinned(b"right")).unwrap());
     }
 
     #[test]

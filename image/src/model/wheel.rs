@@ -31,6 +31,8 @@ impl LocalWheel {
         let pip = find_pip().ok_or(Error::PipMissing { requirement: wheel.requirement })?;
         // pip reports on its standard output, which here belongs to the calling program.
         let report = io::stderr().as_fd().try_clone_to_owned().map_err(Error::disk(dir))?;
+        let requirement = wheel.requirement;
+        let failed = |status| Error::PipFailed { requirement, status };
         let status = Command::new(pip[0])
             .args(&pip[1..])
             .args(["download", "--no-deps", "--only-binary=:all:", "--require-hashes"])
@@ -41,10 +43,9 @@ impl LocalWheel {
             .stdin(Stdio::null())
             .stdout(report)
             .status()
-            .map_err(Error::disk(Path::new(pip[0])))?;
+            .map_err(|e| failed(e.to_string()))?;
         if !status.success() {
-            let requirement = wheel.requirement;
-            return Err(Error::PipFailed { requirement, status: status.to_string() });
+            return Err(failed(status.to_string()));
         }
         Self::open(wheel, dir)
     }
