@@ -89,10 +89,9 @@ impl Mono {
 
     /// One frame of two channels.
     fn join(&mut self, frame: [f32; 2]) -> f32 {
-        for channel in 0..2 {
-            let difference = frame[channel] - self.last[channel];
-            self.last[channel] = frame[channel];
-            self.energy[channel] += self.energy_step * (difference * difference - self.energy[channel]);
+        let last = std::mem::replace(&mut self.last, frame);
+        for ((energy, now), last) in self.energy.iter_mut().zip(frame).zip(last) {
+            *energy += self.energy_step * ((now - last) * (now - last) - *energy);
         }
         let [first, second] = self.energy;
         let weight = if first > ENERGY_RATIO * second {
