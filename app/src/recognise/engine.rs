@@ -177,6 +177,7 @@ impl Engine {
         let ending = loop {
             let choice = sampler.choose(self.state.get_logits()?);
             let is_text = choice.token < self.vocabulary.end_of_text;
+            log::trace!("token {} ({:.2}), time stamps begin at {}", choice.token, choice.logprob, self.vocabulary.first_timestamp);
             if choice.token <= self.vocabulary.end_of_text {
                 logprob_sum += choice.logprob;
             }
@@ -351,11 +352,9 @@ impl Sampler {
         } else {
             best_text
         };
-        let text_sum: f32 = if text_allowed {
-            logits[..=v.end_of_text].iter().map(|&logit| (logit - maximum).exp()).sum()
-        } else {
-            0.0
-        };
+        let words = if text_allowed { &logits[..v.end_of_text] } else { &[] };
+        let end = if end_allowed { &logits[v.end_of_text..=v.end_of_text] } else { &[] };
+        let text_sum: f32 = words.iter().chain(end).map(|&logit| (logit - maximum).exp()).sum();
         best.logprob = (chosen - maximum) - (text_sum + stamps_sum).ln();
 
         if is_stamp {

@@ -14,7 +14,7 @@ const MEAN_LOGPROB_MIN: f32 = -1.0;
 
 /// Speech that the text may leave out at its end, in encoder positions: one second. Time stamps are often half a
 /// second off; a phrase that the decoder dropped is longer.
-const UNHEARD_POSITIONS_MAX: usize = 50;
+const UNHEARD_POSITIONS_MAX: usize = 30;
 
 /// The shortened context for a segment of so many samples.
 pub fn trimmed_audio_ctx(samples: usize) -> usize {
