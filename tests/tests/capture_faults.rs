@@ -1,6 +1,8 @@
 //! What goes wrong with a real ALSA PCM, through alsa-lib: overruns, suspends, unplugging, wrong names and formats.
 //! The PCMs are software (see `oratype_tests::paced`), so no sound card is needed.
 
+#![expect(clippy::unwrap_used, reason = "a test, though clippy knows one only by the standard harness")]
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Twenty seconds of the capture soak; `cargo run --release -p oratype-tests --bin capture-soak` does ten minutes.
 
+#![expect(clippy::unwrap_used, reason = "a test, though clippy knows one only by the standard harness")]
+
 use std::time::Duration;
 
 use oratype_hal::sched;
