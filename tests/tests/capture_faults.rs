@@ -173,4 +173,5 @@ fn a_recording_comes_through_alsa(path: &Path) {
         heard.extend(bytes.as_chunks().0.iter().map(|&b| i16::from_le_bytes(b)));
     }
     assert_eq!(heard[..samples.len()], samples);
+    assert!(conformance::check(&mut source, 100).unwrap() > 0);
 }
