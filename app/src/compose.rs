@@ -65,7 +65,10 @@ mod tests {
             (&[" One.", " Two."], &["One.", " Two."]),
             (&["a  b\n c"], &["a b c"]),
             (&["One.", " ", "Two."], &["One.", "", " Two."]),
-            (&[" [Music]", "(coughing)", "*sighs*", "♪♪", "...", "Yes (really)."], &["", "", "", "", "", "Yes (really)."]),
+            (
+                &[" [Music]", "(coughing)", "*sighs*", "♪♪", "...", "Yes (really)."],
+                &["", "", "", "", "", "Yes (really)."],
+            ),
         ];
         for (transcripts, expected) in cases {
             assert_eq!(compose_all(transcripts), expected);
