@@ -254,7 +254,7 @@ impl RecogniseThread<'_> {
 
     fn recognise(&mut self, segment: Segment, report: &mut DictationReport) -> Option<Composed> {
         report.queue += segment.closed.elapsed();
-        let result = self.supervisor.recognise(&segment.slot, self.engine);
+        let result = self.supervisor.recognise(&segment, self.engine);
         let Segment { evidence, slot, .. } = segment;
         drop(slot);
         let transcript = match result {

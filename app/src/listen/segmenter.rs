@@ -52,6 +52,8 @@ pub struct SegmenterOptions {
 pub struct Segment {
     /// Where it lies.
     pub slot: Slot,
+    /// Where in it the last speech ends, samples from its start.
+    pub speech_end: usize,
     /// What the speech detector thinks of it.
     pub evidence: SpeechEvidence,
     /// When it was complete.
@@ -226,16 +228,16 @@ impl Segmenter {
 
     /// End the dictation, whatever state it is in.
     pub fn finish(&mut self, sink: &mut impl FnMut(Work)) {
-        let Some(mut dictation) = self.dictation.take() else { return };
+        let Some(dictation) = self.dictation.take() else { return };
         self.detector.flush();
         let evidence = self.detector.take_evidence();
         self.used_until = self.used_until.max(dictation.slot_start + dictation.slot.samples().len() as u64);
         let closed = Instant::now();
         let release =
             dictation.release.map_or(Release { at: closed, capture: Duration::ZERO }, |(_, release)| release);
-        trim(&mut dictation.slot, dictation.slot_start - dictation.detector_start, &evidence);
-        if evidence.is_speech() {
-            sink(Work::Segment(Segment { slot: dictation.slot, evidence, closed }));
+        let offset = dictation.slot_start - dictation.detector_start;
+        if let Some(segment) = segment(dictation.slot, offset, evidence, closed) {
+            sink(Work::Segment(segment));
         }
         sink(Work::Finished(Finished {
             number: dictation.number,
@@ -255,17 +257,16 @@ impl Segmenter {
         let Some(dictation) = &mut self.dictation else { return Ok(()) };
         next.append(&dictation.slot.samples()[at..]);
         dictation.slot.truncate(at);
-        let mut slot = std::mem::replace(&mut dictation.slot, next);
-        let evidence = self.detector.take_evidence();
-        trim(&mut slot, dictation.slot_start - dictation.detector_start, &evidence);
+        let slot = std::mem::replace(&mut dictation.slot, next);
+        let offset = dictation.slot_start - dictation.detector_start;
+        if let Some(segment) = segment(slot, offset, self.detector.take_evidence(), Instant::now()) {
+            sink(Work::Segment(segment));
+        }
         dictation.slot_start += at as u64;
         // The detector begins anew with the next segment, so that its evidence covers all of it.
         dictation.detector_start = dictation.slot_start;
         self.detector.reset();
         self.detector.push(dictation.slot.samples());
-        if evidence.is_speech() {
-            sink(Work::Segment(Segment { slot, evidence, closed: Instant::now() }));
-        }
         Ok(())
     }
 
@@ -278,12 +279,16 @@ fn samples(duration: Duration) -> u64 {
     duration.as_micros() as u64 * SAMPLE_RATE_HZ as u64 / 1_000_000
 }
 
-/// Cut long silence off both ends; `offset` is the slot's first sample in the detector's count.
-fn trim(slot: &mut Slot, offset: u64, evidence: &SpeechEvidence) {
-    let Some((first, last)) = evidence.span else { return };
+/// The speech in `slot`, long silence cut off both ends; `None` if there is none. `offset` is the slot's first
+/// sample in the detector's count.
+fn segment(mut slot: Slot, offset: u64, evidence: SpeechEvidence, closed: Instant) -> Option<Segment> {
+    let (first, last) = evidence.span.filter(|_| evidence.is_speech())?;
     let in_slot = |position: u64| position.saturating_sub(offset) as usize;
+    let begin = in_slot(first).saturating_sub(EDGE_SILENCE_SAMPLES).min(slot.samples().len());
     slot.truncate(in_slot(last) + EDGE_SILENCE_SAMPLES);
-    slot.discard_front(in_slot(first).saturating_sub(EDGE_SILENCE_SAMPLES).min(slot.samples().len()));
+    slot.discard_front(begin);
+    let speech_end = (in_slot(last) - begin).min(slot.samples().len());
+    Some(Segment { slot, speech_end, evidence, closed })
 }
 
 /// The middle of the quietest stretch in the last part of `samples`.

@@ -72,6 +72,8 @@ pub struct Decoded {
     pub tokens: Vec<WhisperTokenId>,
     /// How it ended.
     pub ending: Ending,
+    /// Speech behind the last closing time stamp, encoder positions; 0 when none were decoded.
+    pub unheard: usize,
     /// Mean natural log-probability of the text tokens and the end of text; 0 without any.
     pub mean_logprob: f32,
     /// Probability of "no speech" at the start of the transcript.
@@ -91,6 +93,8 @@ pub struct Engine {
     vocabulary: Vocabulary,
     /// Sound of the current segment, padded to what whisper.cpp takes at least.
     samples: Vec<f32>,
+    /// Where the last word in it ends, encoder position.
+    speech_end: usize,
 }
 
 /// Where the kinds of tokens lie.
@@ -120,16 +124,18 @@ impl Engine {
             first_timestamp: context.token_beg() as usize,
             blank,
         };
-        Ok(Self { state, context, threads: options.threads, vocabulary, samples: Vec::new() })
+        Ok(Self { state, context, threads: options.threads, vocabulary, samples: Vec::new(), speech_end: 0 })
     }
 
-    /// Give the engine the segment that the next attempts are about, 16 kHz mono in [-1, 1].
-    pub fn set_segment(&mut self, samples: &[f32]) {
+    /// Give the engine the segment that the next attempts are about, 16 kHz mono in [-1, 1]; its last word ends
+    /// with sample `speech_end`.
+    pub fn set_segment(&mut self, samples: &[f32], speech_end: usize) {
         /// whisper.cpp ignores sound shorter than 100 ms.
         const SAMPLES_MIN: usize = SAMPLE_RATE_HZ / 5;
         self.samples.clear();
         self.samples.extend_from_slice(samples);
         self.samples.resize(samples.len().max(SAMPLES_MIN), 0.0);
+        self.speech_end = speech_end / SAMPLES_PER_POSITION;
     }
 
     /// Recognise the segment once.
@@ -165,12 +171,13 @@ impl Engine {
         if !attempt.timestamps {
             self.step(self.vocabulary.no_timestamps, &mut past)?;
         }
-        let mut sampler = Sampler::new(self.vocabulary, attempt.timestamps, self.samples.len());
+        let mut sampler = Sampler::new(self.vocabulary, attempt.timestamps, self.speech_end);
         let mut tokens = Vec::with_capacity(token_cap);
         let mut logprob_sum = 0.0;
         let ending = loop {
             let choice = sampler.choose(self.state.get_logits()?);
             let is_text = choice.token < self.vocabulary.end_of_text;
+            log::trace!("token {} ({:.2}), time stamps begin at {}", choice.token, choice.logprob, self.vocabulary.first_timestamp);
             if choice.token <= self.vocabulary.end_of_text {
                 logprob_sum += choice.logprob;
             }
@@ -194,6 +201,7 @@ impl Engine {
         Ok(Decoded {
             tokens,
             ending,
+            unheard: if attempt.timestamps { self.speech_end.saturating_sub(sampler.closed_at) } else { 0 },
             mean_logprob,
             no_speech_prob,
             encode: Duration::ZERO,
@@ -244,6 +252,7 @@ impl Engine {
         Ok(Decoded {
             tokens,
             ending: Ending::EndOfText,
+            unheard: 0,
             mean_logprob: logprob_sum / count.max(1) as f32,
             no_speech_prob,
             // whisper_full does not say where encoding ends.
@@ -267,30 +276,28 @@ struct Sampler {
     produced: usize,
     /// Time stamps may not go back: the earliest allowed, in positions.
     earliest: usize,
-    /// The closing time stamp at or behind which nothing can follow, in positions.
-    end: usize,
-    closed_at_end: bool,
+    /// Where the last word ends, in positions.
+    speech_end: usize,
+    /// The last closing time stamp.
+    closed_at: usize,
 }
 
 impl Sampler {
-    fn new(vocabulary: Vocabulary, timestamps: bool, samples: usize) -> Self {
-        /// A closing time stamp this close to the end of the sound is the end: 100 ms, as in whisper.cpp.
-        const END_SLACK_POSITIONS: usize = 5;
-        let end = (samples / SAMPLES_PER_POSITION).saturating_sub(END_SLACK_POSITIONS);
+    fn new(vocabulary: Vocabulary, timestamps: bool, speech_end: usize) -> Self {
         Self {
             vocabulary,
             timestamps,
             last_two: [true, true],
             produced: 0,
             earliest: 0,
-            end,
-            closed_at_end: false,
+            speech_end,
+            closed_at: 0,
         }
     }
 
-    /// The last time stamp closed the text at the end of the sound.
+    /// The text is closed and nobody speaks any more: what would follow is made up.
     fn past_the_end(&self) -> bool {
-        self.closed_at_end
+        self.closed_at > 0 && self.closed_at >= self.speech_end
     }
 
     fn choose(&mut self, logits: &[f32]) -> Choice {
@@ -345,18 +352,18 @@ impl Sampler {
         } else {
             best_text
         };
-        let text_sum: f32 = if text_allowed {
-            logits[..=v.end_of_text].iter().map(|&logit| (logit - maximum).exp()).sum()
-        } else {
-            0.0
-        };
+        let words = if text_allowed { &logits[..v.end_of_text] } else { &[] };
+        let end = if end_allowed { &logits[v.end_of_text..=v.end_of_text] } else { &[] };
+        let text_sum: f32 = words.iter().chain(end).map(|&logit| (logit - maximum).exp()).sum();
         best.logprob = (chosen - maximum) - (text_sum + stamps_sum).ln();
 
         if is_stamp {
             let position = best.token - first_timestamp;
             // The closing time stamp may equal the opening one of the next stretch, not the other way round.
             self.earliest = position + usize::from(last);
-            self.closed_at_end = !initial && !last && position >= self.end;
+            if !initial && !last {
+                self.closed_at = position;
+            }
         }
         self.last_two = [last, is_stamp];
         self.produced += 1;

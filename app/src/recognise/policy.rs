@@ -12,6 +12,10 @@ const ROUNDING_POSITIONS: usize = 64;
 /// Mean log-probability under which a transcript is not believed (OpenAI `transcribe.py`, `logprob_threshold`).
 const MEAN_LOGPROB_MIN: f32 = -1.0;
 
+/// Speech that the text may leave out at its end, in encoder positions: one second. Time stamps are often half a
+/// second off; a phrase that the decoder dropped is longer.
+const UNHEARD_POSITIONS_MAX: usize = 30;
+
 /// The shortened context for a segment of so many samples.
 pub fn trimmed_audio_ctx(samples: usize) -> usize {
     let needed = samples.div_ceil(SAMPLES_PER_POSITION) + MARGIN_POSITIONS;
@@ -19,12 +23,14 @@ pub fn trimmed_audio_ctx(samples: usize) -> usize {
 }
 
 fn doubtful(decoded: &Decoded) -> bool {
-    decoded.ending != Ending::EndOfText || decoded.mean_logprob < MEAN_LOGPROB_MIN
+    decoded.ending != Ending::EndOfText
+        || decoded.mean_logprob < MEAN_LOGPROB_MIN
+        || decoded.unheard > UNHEARD_POSITIONS_MAX
 }
 
 /// Oratype's way: a short context with time stamps, and the full one when the result is doubtful.
-pub fn product(engine: &mut Engine, samples: &[f32]) -> Result<Transcript, EngineError> {
-    engine.set_segment(samples);
+pub fn product(engine: &mut Engine, samples: &[f32], speech_end: usize) -> Result<Transcript, EngineError> {
+    engine.set_segment(samples, speech_end);
     let trimmed = Attempt { audio_ctx: trimmed_audio_ctx(samples.len()), timestamps: true };
     let full = Attempt { audio_ctx: AUDIO_CTX_FULL, timestamps: false };
     let mut transcript = Transcript::default();
@@ -42,13 +48,13 @@ pub fn product(engine: &mut Engine, samples: &[f32]) -> Result<Transcript, Engin
 
 /// Recognise a moment of silence, so that every weight has been touched before the first word.
 pub fn warm_up(engine: &mut Engine) -> Result<(), EngineError> {
-    engine.set_segment(&[]);
+    engine.set_segment(&[], 0);
     engine.attempt(Attempt { audio_ctx: ROUNDING_POSITIONS, timestamps: true }).map(drop)
 }
 
 /// The full context, as whisper.cpp does it by itself.
 pub fn full_context(engine: &mut Engine, samples: &[f32]) -> Result<Transcript, EngineError> {
-    engine.set_segment(samples);
+    engine.set_segment(samples, samples.len());
     let decoded = engine.whisper_cpp()?;
     let mut transcript = Transcript::default();
     fill(&mut transcript, engine, &decoded, AUDIO_CTX_FULL);

@@ -39,6 +39,8 @@ pub struct Request {
     pub slot: u32,
     /// Its length, samples of 16 kHz mono.
     pub samples: u32,
+    /// Where in it the last word ends, as far as the speech detector can tell, samples.
+    pub speech_end: u32,
     /// How to go about it.
     pub engine: Engine,
 }

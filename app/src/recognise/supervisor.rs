@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::audio::{SharedMemory, Slot};
+use super::audio::SharedMemory;
 use super::protocol::{Engine, Link, LinkError, Reply, Request, Transcript};
 use super::worker::WorkerOptions;
+use crate::listen::segmenter::Segment;
 use crate::metrics::peak_rss_bytes;
 
 /// Time for a new recogniser to load its model. A Zero 2 W reads the model's 43 MB from RAM and checks them in
@@ -81,9 +82,14 @@ impl Supervisor {
         Arc::clone(&self.stats)
     }
 
-    /// The text of the segment in `slot`. Blocks until it is there.
-    pub fn recognise(&mut self, slot: &Slot, engine: Engine) -> Result<Transcript, RecogniseError> {
-        let request = Request { slot: slot.index(), samples: slot.samples().len() as u32, engine };
+    /// The text of `segment`. Blocks until it is there.
+    pub fn recognise(&mut self, segment: &Segment, engine: Engine) -> Result<Transcript, RecogniseError> {
+        let request = Request {
+            slot: segment.slot.index(),
+            samples: segment.slot.samples().len() as u32,
+            speech_end: segment.speech_end as u32,
+            engine,
+        };
         let mut tries = 1;
         loop {
             let fault = match self.ask(&request) {

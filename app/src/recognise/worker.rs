@@ -72,7 +72,7 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
         };
         let cpu_before = cpu_time();
         let result = audio.segment(request.slot, request.samples).map(|samples| match request.engine {
-            protocol::Engine::Product => policy::product(&mut engine, samples),
+            protocol::Engine::Product => policy::product(&mut engine, samples, request.speech_end as usize),
             protocol::Engine::FullContext => policy::full_context(&mut engine, samples),
         });
         let reply = match result {

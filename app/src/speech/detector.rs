@@ -2,14 +2,29 @@
 
 use super::silero::{FRAME_SAMPLES, SileroVad};
 
-/// A frame this probable begins speech.
+/// A frame this probable begins speech: the model's own operating point. Of the frames of 180 clips of noise, machines,
+/// instruments and music, 3 % reach it.
 pub const SPEECH_START_PROBABILITY: f32 = 0.5;
-/// Speech goes on until a frame is less probable than this.
+
+/// Speech goes on until a frame is less probable than this. Against ending it at 0.5, over 268 spoken sentences clean, in
+/// white noise at 10 dB SNR and in pink noise at 5, this bridges four of ten pauses of 0.3 s and more within them (87 become
+/// 52). The end of single words at 10 dB SNR is seen 80 ms after it instead of 52 (median).
 pub const SPEECH_END_PROBABILITY: f32 = 0.35;
+
 /// A frame counts for the gate when it is this probable.
-pub const GATE_PROBABILITY: f32 = 0.5;
-/// The gate opens at this many such frames in a row.
-pub const GATE_RUN_FRAMES: u32 = 3;
+pub const GATE_PROBABILITY: f32 = 0.4;
+
+/// The gate opens at this many such frames in a row, 128 ms: half of what the shortest of 182 single words spoken at
+/// -26 dBFS, clean or at 5 dB SNR, gave.
+///
+/// With these two, of 268 sentences none was refused at their own level, at -50 dBFS, or with white or pink noise at 10
+/// and 5 dB SNR; of 476 short prompts of four other voices in other languages one (a lone "s"). At -50 dBFS 7 of 182
+/// single words are refused: that quiet, the microphone wants gain. Of 183 clips of noise, machines,
+/// instruments and music 14 pass at their own level and 12 at -20 dBFS; without 21 clips in which people may be heard,
+/// by their description or because two releases of the model agree on it, 8 and 5 of 162. What follows recognition has
+/// to stop those. One frame less refuses hardly fewer words and lets 13 and 10 of the 162 pass. The thresholds were
+/// chosen on these same recordings.
+pub const GATE_RUN_FRAMES: u32 = 4;
 
 /// What the frames of one utterance said. Sample positions count from the detector's last reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -156,15 +171,110 @@ impl SpeechDetector {
 
     /// Judge the frame, of which the first `count` samples are sound.
     fn judge(&mut self, count: usize) {
-        let (start, end) = (self.judged, self.judged + count as u64);
         self.filled = 0;
+        let probability = self.vad.push(&self.frame);
+        self.note(probability, count as u64);
+    }
+
+    /// Take in the probability of the next `count` samples.
+    fn note(&mut self, probability: f32, count: u64) {
+        let (start, end) = (self.judged, self.judged + count);
         self.judged = end;
-        self.probability = self.vad.push(&self.frame);
+        self.probability = probability;
         let threshold = if self.in_speech { SPEECH_END_PROBABILITY } else { SPEECH_START_PROBABILITY };
-        self.in_speech = self.probability >= threshold;
+        self.in_speech = probability >= threshold;
         if self.in_speech {
             self.silence_start = end;
         }
-        self.evidence.add(self.probability, self.in_speech, start, end);
+        self.evidence.add(probability, self.in_speech, start, end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::silero::tests::{load, synthetic_file};
+    use super::*;
+
+    const FRAME: u64 = FRAME_SAMPLES as u64;
+
+    /// A detector that was told these probabilities, a frame each.
+    fn told(probabilities: &[f32]) -> SpeechDetector {
+        let mut detector = SpeechDetector::new(load(&synthetic_file()).unwrap());
+        for probability in probabilities {
+            detector.note(*probability, FRAME);
+        }
+        detector
+    }
+
+    #[test]
+    fn a_pause_is_counted_from_the_last_frame_of_speech() {
+        assert_eq!(told(&[0.1, 0.1]).silence_samples(), 2 * FRAME);
+        assert_eq!(told(&[0.1, 0.9]).silence_samples(), 0);
+        // Between the thresholds speech goes on, but does not begin.
+        assert_eq!(told(&[0.9, 0.4, 0.4]).silence_samples(), 0);
+        assert_eq!(told(&[0.9, 0.4, 0.3, 0.4]).silence_samples(), 2 * FRAME);
+        assert!(!told(&[0.9, 0.3]).in_speech());
+    }
+
+    #[test]
+    fn samples_that_fill_no_frame_yet_belong_to_the_pause() {
+        let mut detector = told(&[0.9, 0.1]);
+        detector.push(&[0.0; 100]);
+        assert_eq!((detector.position(), detector.silence_samples()), (2 * FRAME + 100, FRAME + 100));
+    }
+
+    #[test]
+    fn the_evidence_tells_where_and_how_long() {
+        let evidence = *told(&[0.0, 0.6, 0.45, 0.2, 0.7, 0.7, 0.1, 0.0]).evidence();
+        assert_eq!((evidence.frames, evidence.speech_frames, evidence.longest_run_frames), (8, 4, 2));
+        assert_eq!(evidence.span, Some((FRAME, 6 * FRAME)));
+        assert_eq!(evidence.probability_max, 0.7);
+        assert!((evidence.probability_mean() - 2.75 / 8.0).abs() < 1e-6);
+        assert_eq!(told(&[0.1, 0.3]).evidence().span, None);
+        assert_eq!(SpeechEvidence::default().probability_mean(), 0.0);
+    }
+
+    #[test]
+    fn the_gate_opens_at_a_run_of_speech_only() {
+        assert!(!told(&[0.9, 0.9, 0.9, 0.1, 0.9, 0.9, 0.9]).evidence().is_speech());
+        assert!(told(&[0.1, 0.4, 0.4, 0.4, 0.4, 0.1]).evidence().is_speech());
+        assert!(!told(&[]).evidence().is_speech());
+    }
+
+    #[test]
+    fn each_utterance_has_its_own_evidence() {
+        let mut detector = told(&[0.9; 4]);
+        assert!(detector.take_evidence().is_speech());
+        detector.note(0.9, FRAME);
+        assert_eq!(detector.evidence().span, Some((4 * FRAME, 5 * FRAME)));
+        assert!(!detector.evidence().is_speech());
+        detector.reset();
+        assert_eq!((detector.position(), *detector.evidence()), (0, SpeechEvidence::default()));
+    }
+
+    #[test]
+    fn frames_do_not_depend_on_how_the_samples_come() {
+        let samples: Vec<f32> = (0..5_000).map(|n| (n as f32 * 0.3).sin() * 0.5).collect();
+        let mut whole = told(&[]);
+        whole.push(&samples);
+        for piece in [1, 37, 512, 513, 4_999] {
+            let mut pieces = told(&[]);
+            for samples in samples.chunks(piece) {
+                pieces.push(samples);
+            }
+            assert_eq!(pieces.evidence(), whole.evidence(), "{piece}");
+            assert_eq!((pieces.position(), pieces.probability()), (5_000, whole.probability()));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_stream_is_judged_too() {
+        let mut detector = told(&[]);
+        detector.push(&[0.1; 600]);
+        assert_eq!(detector.evidence().frames, 1);
+        detector.flush();
+        assert_eq!((detector.evidence().frames, detector.position()), (2, 600));
+        detector.flush();
+        assert_eq!(detector.evidence().frames, 2);
     }
 }

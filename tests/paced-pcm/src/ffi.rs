@@ -23,7 +23,7 @@ pub(crate) struct IoPlug {
     pub(crate) pcm: *mut snd_pcm_t,
     stream: c_int,
     pub(crate) state: c_int,
-    appl_ptr: c_ulong,
+    pub(crate) appl_ptr: c_ulong,
     hw_ptr: c_ulong,
     nonblock: c_int,
     access: c_int,

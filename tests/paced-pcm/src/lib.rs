@@ -26,10 +26,10 @@ use std::ffi::{CStr, c_char, c_int, c_long};
 use std::ptr;
 
 use alsa_sys::{
-    SND_PCM_ACCESS_RW_INTERLEAVED, SND_PCM_FORMAT_S32_LE, SND_PCM_STATE_DISCONNECTED, SND_PCM_STATE_RUNNING,
-    SND_PCM_STATE_SUSPENDED, SND_PCM_STATE_XRUN, SND_PCM_STREAM_CAPTURE, snd_config_get_integer,
-    snd_config_search, snd_config_t, snd_pcm_channel_area_t, snd_pcm_sframes_t, snd_pcm_stream_t, snd_pcm_t,
-    snd_pcm_uframes_t,
+    SND_PCM_ACCESS_MMAP_INTERLEAVED, SND_PCM_ACCESS_RW_INTERLEAVED, SND_PCM_FORMAT_S32_LE,
+    SND_PCM_STATE_DISCONNECTED, SND_PCM_STATE_RUNNING, SND_PCM_STATE_SUSPENDED, SND_PCM_STATE_XRUN,
+    SND_PCM_STREAM_CAPTURE, snd_config_get_integer, snd_config_search, snd_config_t, snd_pcm_channel_area_t,
+    snd_pcm_sframes_t, snd_pcm_stream_t, snd_pcm_t, snd_pcm_uframes_t,
 };
 use nix::errno::Errno;
 use nix::libc::{POLLERR, POLLIN, pollfd};
@@ -108,17 +108,18 @@ pub unsafe extern "C" fn _snd_pcm_oratype_paced_open(
             drop(Box::from_raw(plugin));
             return error;
         }
-        let one = |parameter: Parameter, value: u32| {
-            ffi::snd_pcm_ioplug_set_param_list(io, parameter as c_int, 1, &value)
+        let list = |parameter: Parameter, values: &[u32]| {
+            ffi::snd_pcm_ioplug_set_param_list(io, parameter as c_int, values.len() as u32, values.as_ptr())
         };
         let between = |parameter: Parameter, min: u32, max: u32| {
             ffi::snd_pcm_ioplug_set_param_minmax(io, parameter as c_int, min, max)
         };
         let results = [
-            one(Parameter::Access, SND_PCM_ACCESS_RW_INTERLEAVED),
-            one(Parameter::Format, SND_PCM_FORMAT_S32_LE as u32),
-            one(Parameter::Channels, CHANNELS),
-            one(Parameter::Rate, settings.rate_hz as u32),
+            // The second is how alsa-lib's own plugins read.
+            list(Parameter::Access, &[SND_PCM_ACCESS_RW_INTERLEAVED, SND_PCM_ACCESS_MMAP_INTERLEAVED]),
+            list(Parameter::Format, &[SND_PCM_FORMAT_S32_LE as u32]),
+            list(Parameter::Channels, &[CHANNELS]),
+            list(Parameter::Rate, &[settings.rate_hz as u32]),
             // As the DMA of a Raspberry Pi: from a few frames to 64 kB at a time, 512 kB in all.
             between(Parameter::PeriodBytes, 32 * FRAME_BYTES, 64 << 10),
             between(Parameter::BufferBytes, 64 * FRAME_BYTES, 512 << 10),
@@ -195,7 +196,7 @@ unsafe extern "C" fn pointer(io: *mut IoPlug) -> snd_pcm_sframes_t {
     if plugin.io.state != SND_PCM_STATE_RUNNING as c_int {
         return (plugin.source.written() % plugin.io.buffer_size) as snd_pcm_sframes_t;
     }
-    match plugin.source.advance(plugin.io.buffer_size) {
+    match plugin.source.advance(plugin.io.appl_ptr, plugin.io.buffer_size) {
         Position::Written(frames) => return (frames % plugin.io.buffer_size) as snd_pcm_sframes_t,
         Position::Failed(Fault::Xrun) => return -(Errno::EPIPE as snd_pcm_sframes_t),
         Position::Failed(Fault::Suspend) => plugin.io.state = SND_PCM_STATE_SUSPENDED as c_int,
@@ -204,7 +205,8 @@ unsafe extern "C" fn pointer(io: *mut IoPlug) -> snd_pcm_sframes_t {
     (plugin.source.written() % plugin.io.buffer_size) as snd_pcm_sframes_t
 }
 
-/// Copy `size` frames to the application.
+/// Copy the next `size` frames for the application. Where it maps the buffer this comes before it takes them, maybe
+/// more than once, so alsa-lib's pointer says which they are.
 unsafe extern "C" fn transfer(
     io: *mut IoPlug,
     areas: *const snd_pcm_channel_area_t,
@@ -215,10 +217,11 @@ unsafe extern "C" fn transfer(
     // bit offsets being multiples of 8 for S32.
     unsafe {
         let plugin = plugin(io);
-        for (i, number) in plugin.source.read(size).enumerate() {
-            for (channel, sample) in frame(number).into_iter().enumerate() {
+        let first = plugin.source.number(plugin.io.appl_ptr);
+        for i in 0..size {
+            for (channel, sample) in frame(first + i).into_iter().enumerate() {
                 let area = &*areas.add(channel);
-                let bits = area.first as usize + area.step as usize * (offset as usize + i);
+                let bits = area.first as usize + area.step as usize * (offset + i) as usize;
                 area.addr.cast::<u8>().add(bits / 8).cast::<i32>().write_unaligned(sample.to_le());
             }
         }
@@ -254,7 +257,7 @@ unsafe extern "C" fn poll_revents(
             .any(|&state| plugin.io.state == state as c_int);
         *revents = if failed {
             (POLLIN | POLLERR) as u16
-        } else if plugin.source.readable_now() >= plugin.io.period_size {
+        } else if plugin.source.readable_now(plugin.io.appl_ptr) >= plugin.io.period_size {
             POLLIN as u16
         } else {
             0

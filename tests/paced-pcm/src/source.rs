@@ -1,6 +1,5 @@
 //! The imagined hardware: a counter of frames that follows the clock, and a buffer's worth of the newest ones.
 
-use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -45,8 +44,6 @@ pub(crate) struct Source {
     epoch: Option<Timestamp>,
     /// The frame that was at the start of the buffer.
     base: u64,
-    /// The first frame the application did not read yet.
-    read: u64,
     /// The first frame not yet written when the position was last asked for.
     written: u64,
     next_xrun: u64,
@@ -61,7 +58,6 @@ impl Source {
             timer: Timer::new()?,
             epoch: None,
             base: 0,
-            read: 0,
             written: 0,
             next_xrun: first(settings.xrun_every),
             next_suspend: first(settings.suspend_every),
@@ -79,7 +75,6 @@ impl Source {
     pub(crate) fn start(&mut self, period_frames: u64) -> Result<(), Errno> {
         self.epoch.get_or_insert_with(|| MonotonicClock.now());
         self.base = self.now();
-        self.read = self.base;
         self.written = self.base;
         let rate_hz = self.settings.rate_hz * self.settings.speed;
         self.timer.tick_every(Duration::from_nanos((period_frames * 1_000_000_000 / rate_hz).max(1)))
@@ -96,8 +91,9 @@ impl Source {
         self.written - self.base
     }
 
-    /// Let the hardware write until now, or until something fails.
-    pub(crate) fn advance(&mut self, buffer_frames: u64) -> Position {
+    /// Let the hardware write until now, or until something fails. The application has read `applied` frames since
+    /// the start.
+    pub(crate) fn advance(&mut self, applied: u64, buffer_frames: u64) -> Position {
         let now = self.now();
         if self.settings.disconnect_at != 0 && now >= self.settings.disconnect_at {
             return Position::Failed(Fault::Disconnect);
@@ -111,7 +107,7 @@ impl Source {
             return Position::Failed(Fault::Xrun);
         }
         // A full buffer counts as overrun too: to alsa-lib it would look like an empty one.
-        if now - self.read >= buffer_frames {
+        if now - (self.base + applied) >= buffer_frames {
             return Position::Failed(Fault::Xrun);
         }
         self.written = now;
@@ -119,15 +115,13 @@ impl Source {
     }
 
     /// Frames there would be to read if the position was asked for now.
-    pub(crate) fn readable_now(&self) -> u64 {
-        self.now() - self.read
+    pub(crate) fn readable_now(&self, applied: u64) -> u64 {
+        self.now() - (self.base + applied)
     }
 
-    /// Take the oldest `frames` frames; their numbers.
-    pub(crate) fn read(&mut self, frames: u64) -> Range<u64> {
-        let numbers = self.read..self.read + frames;
-        self.read = numbers.end;
-        numbers
+    /// The number of the frame that follows the `applied` first ones since the start.
+    pub(crate) fn number(&self, applied: u64) -> u64 {
+        self.base + applied
     }
 
     /// Go on after a suspend, if that works here. What was captured meanwhile is lost.
@@ -135,7 +129,6 @@ impl Source {
         if self.settings.resumes {
             let lost = self.now() - self.written;
             self.base += lost;
-            self.read += lost;
             self.written += lost;
         }
         self.settings.resumes

@@ -12,6 +12,11 @@ const WEIGHT_TIME_S: f32 = 0.01;
 /// A channel with a hundredth of the other's energy (20 dB less) is an empty slot or a microphone too far away.
 const ENERGY_RATIO: f32 = 100.0;
 
+/// Less energy than this, -150 dB, is none; the average never reaches denormal numbers, slow on many cores.
+const SILENCE_ENERGY: f32 = 1e-15;
+/// A weight as near as this (-80 dB) to where it moves has arrived, for the same reason.
+const WEIGHT_STEP_MIN: f32 = 1e-4;
+
 /// Joins the channels of a stream.
 ///
 /// I2S microphones fill one slot of the two, and averaging them would halve their level. So a channel that has 20 dB
@@ -89,10 +94,12 @@ impl Mono {
 
     /// One frame of two channels.
     fn join(&mut self, frame: [f32; 2]) -> f32 {
-        for channel in 0..2 {
-            let difference = frame[channel] - self.last[channel];
-            self.last[channel] = frame[channel];
-            self.energy[channel] += self.energy_step * (difference * difference - self.energy[channel]);
+        let last = std::mem::replace(&mut self.last, frame);
+        for ((energy, now), last) in self.energy.iter_mut().zip(frame).zip(last) {
+            *energy += self.energy_step * ((now - last) * (now - last) - *energy);
+            if *energy < SILENCE_ENERGY {
+                *energy = 0.0;
+            }
         }
         let [first, second] = self.energy;
         let weight = if first > ENERGY_RATIO * second {
@@ -106,6 +113,9 @@ impl Mono {
             0.5
         };
         self.weight += self.weight_step * (weight - self.weight);
+        if (weight - self.weight).abs() < WEIGHT_STEP_MIN {
+            self.weight = weight;
+        }
         frame[0] * self.weight + frame[1] * (1.0 - self.weight)
     }
 }
