@@ -85,7 +85,10 @@ mod tests {
             (&[" One.", " Two."], &["One.", " Two."]),
             (&["a  b\n c"], &["a b c"]),
             (&["One.", " ", "Two."], &["One.", "", " Two."]),
-            (&[" [Music]", "(coughing)", "*sighs*", "♪♪", "...", "Yes (really)."], &["", "", "", "", "", "Yes (really)."]),
+            (
+                &[" [Music]", "(coughing)", "*sighs*", "♪♪", "...", "Yes (really)."],
+                &["", "", "", "", "", "Yes (really)."],
+            ),
             (&["One. [no audio]", "[Music].", "a[b]c [d", "[x] ["], &["One.", "", " a c [d", ""]),
         ];
         for (transcripts, expected) in cases {

@@ -87,10 +87,11 @@ pub fn verify(path: &Path, expected: &ModelFile) -> Result<(), ModelError> {
 pub fn identify(path: &Path) -> Result<&'static ModelFile, ModelError> {
     let unreadable = |error| ModelError::Unreadable { path: path.into(), error };
     let found = std::fs::metadata(path).map_err(unreadable)?.len();
-    let model = ALL
-        .into_iter()
-        .find(|model| model.bytes == found)
-        .ok_or(ModelError::Size { path: path.into(), found, expected: WHISPER.bytes })?;
+    let model = ALL.into_iter().find(|model| model.bytes == found).ok_or(ModelError::Size {
+        path: path.into(),
+        found,
+        expected: WHISPER.bytes,
+    })?;
     verify(path, model).map(|()| model)
 }
 

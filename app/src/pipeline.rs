@@ -33,7 +33,7 @@ use crate::settings::Settings;
 use crate::sizes::{TEXTS_QUEUED, WORK_QUEUED};
 use crate::speech::{SileroVad, SpeechDetector};
 use crate::status::Status;
-use crate::typing::{Typist, TypingOutcome};
+use crate::typing::{TypingOutcome, Typist};
 
 /// What the pipeline is made of.
 pub struct Parts {
@@ -294,11 +294,7 @@ struct TypeThread<'a> {
 
 impl TypeThread<'_> {
     /// Type until the queue ends, or the keyboard fails.
-    fn run(
-        mut self,
-        jobs: &Receiver<Job>,
-        on_report: &mut impl FnMut(DictationReport),
-    ) -> Result<(), Fault> {
+    fn run(mut self, jobs: &Receiver<Job>, on_report: &mut impl FnMut(DictationReport)) -> Result<(), Fault> {
         let mut number = 0;
         let mut text = String::new();
         let mut keys: Vec<(Instant, Instant)> = Vec::new();
@@ -339,7 +335,9 @@ impl TypeThread<'_> {
             TypingOutcome::Done { first_key_at, last_key_at } => {
                 let (now, clock_now) = (Instant::now(), self.clock.now());
                 let instant = |at| now.checked_sub(clock_now.saturating_sub(at)).unwrap_or(now);
-                keys.extend(first_key_at.zip(last_key_at).map(|(first, last)| (instant(first), instant(last))));
+                keys.extend(
+                    first_key_at.zip(last_key_at).map(|(first, last)| (instant(first), instant(last))),
+                );
                 Ok(0)
             }
             TypingOutcome::Stopped { remaining } => Ok(remaining),

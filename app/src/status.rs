@@ -141,9 +141,8 @@ mod tests {
     #[test]
     fn every_state_looks_different() {
         use Light::{Booting, Error, HostAway, Listening, Ready, Working};
-        let looks = |light: Light| {
-            (0..40).map(|i| light.is_lit(Duration::from_millis(50 * i))).collect::<Vec<_>>()
-        };
+        let looks =
+            |light: Light| (0..40).map(|i| light.is_lit(Duration::from_millis(50 * i))).collect::<Vec<_>>();
         let all = [Booting, Error, HostAway, Listening, Ready, Working];
         for (i, a) in all.iter().enumerate() {
             for b in &all[i + 1..] {

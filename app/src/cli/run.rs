@@ -3,9 +3,9 @@
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -148,8 +148,10 @@ fn on_signals() -> Result<Arc<AtomicBool>, Refusal> {
 fn latency_table(reports: &[DictationReport]) -> String {
     let ms = |d: Duration| format!("{:.0}", d.as_secs_f64() * 1e3);
     let maybe_ms = |d: Option<Duration>| d.map_or_else(|| "–".to_owned(), ms);
-    let mut table =
-        format!("\n{:>9}{:>10}{:>10}{:>10}{:>11}{:>11}   ms\n", "dictation", "tail", "encode", "decode", "first key", "last key");
+    let mut table = format!(
+        "\n{:>9}{:>10}{:>10}{:>10}{:>11}{:>11}   ms\n",
+        "dictation", "tail", "encode", "decode", "first key", "last key"
+    );
     for r in reports {
         table += &format!(
             "{:>9}{:>10}{:>10}{:>10}{:>11}{:>11}\n",

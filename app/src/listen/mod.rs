@@ -108,7 +108,10 @@ impl Stage<'_> {
     ) -> Result<(), ListenError> {
         let period = record.header().period;
         if period.discontinuity {
-            log::warn!("sound was lost before this period ({} periods dropped)", record.header().dropped_periods);
+            log::warn!(
+                "sound was lost before this period ({} periods dropped)",
+                record.header().dropped_periods
+            );
         }
         if let Some((_, stale)) = front_end.take_if(|(format, _)| *format != period.format) {
             // One recording follows another.
@@ -154,8 +157,7 @@ impl Stage<'_> {
         match gesture {
             Gesture::Start(at) => {
                 let position = self.position_of(at, header);
-                let started =
-                    self.segmenter.start(position, &mut |work| send(self.work, self.status, work));
+                let started = self.segmenter.start(position, &mut |work| send(self.work, self.status, work));
                 match started {
                     Ok(()) => self.status.set_listening(true),
                     Err(NoRoom) => self.settled(Err(NoRoom)),

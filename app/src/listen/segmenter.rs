@@ -34,7 +34,8 @@ const UNSPOKEN_KEPT_SAMPLES: usize = SAMPLE_RATE_HZ;
 /// consonant within a word).
 const CERTAIN_SILENCE_SAMPLES: u64 = (SAMPLE_RATE_HZ * 15 / 100) as u64;
 
-const _: () = assert!(CUT_AT_SAMPLES + SAMPLE_RATE_HZ <= SEGMENT_SAMPLES_MAX, "room for the periods of a second");
+const _: () =
+    assert!(CUT_AT_SAMPLES + SAMPLE_RATE_HZ <= SEGMENT_SAMPLES_MAX, "room for the periods of a second");
 const _: () = assert!(QUIET_SEARCH_SAMPLES < CUT_AT_SAMPLES);
 
 /// Times that dictations are judged by.

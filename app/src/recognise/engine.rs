@@ -177,7 +177,12 @@ impl Engine {
         let ending = loop {
             let choice = sampler.choose(self.state.get_logits()?);
             let is_text = choice.token < self.vocabulary.end_of_text;
-            log::trace!("token {} ({:.2}), time stamps begin at {}", choice.token, choice.logprob, self.vocabulary.first_timestamp);
+            log::trace!(
+                "token {} ({:.2}), time stamps begin at {}",
+                choice.token,
+                choice.logprob,
+                self.vocabulary.first_timestamp
+            );
             if choice.token <= self.vocabulary.end_of_text {
                 logprob_sum += choice.logprob;
             }
@@ -196,8 +201,7 @@ impl Engine {
             }
             self.step(choice.token as WhisperTokenId, &mut past)?;
         };
-        let mean_logprob =
-            if tokens.is_empty() { 0.0 } else { logprob_sum / (tokens.len() + 1) as f32 };
+        let mean_logprob = if tokens.is_empty() { 0.0 } else { logprob_sum / (tokens.len() + 1) as f32 };
         Ok(Decoded {
             tokens,
             ending,

@@ -149,8 +149,7 @@ impl Running {
         if worker.engine.flash_attention {
             command.arg("--flash-attention");
         }
-        let child =
-            command.spawn().map_err(|e| unusable(format!("{}: {e}", options.program.display())))?;
+        let child = command.spawn().map_err(|e| unusable(format!("{}: {e}", options.program.display())))?;
         // Our copy of the recogniser's end is in `command`; while it is open its death would go unnoticed.
         drop(command);
         let mut running = Self { link, child };

@@ -51,7 +51,8 @@ pub fn refusal(transcript: &Transcript, evidence: &SpeechEvidence) -> Option<Ref
     if transcript.suspect {
         return Some(Refusal::Suspect);
     }
-    let letters: String = transcript.text.chars().filter(|c| c.is_alphabetic() || c.is_whitespace()).collect();
+    let letters: String =
+        transcript.text.chars().filter(|c| c.is_alphabetic() || c.is_whitespace()).collect();
     let phrase = letters.trim().to_lowercase();
     MADE_UP.contains(&phrase.as_str()).then_some(Refusal::MadeUp)
 }

@@ -31,8 +31,12 @@ mod tests {
 
     #[test]
     fn the_recogniser_never_takes_the_only_free_core() {
-        let cases: [(&[usize], &[usize]); 4] =
-            [(&[0], &[0]), (&[0, 1], &[1]), (&[2, 5, 7], &[5, 7]), (&[0, 1, 2, 3, 4, 5, 6, 7], &[1, 2, 3, 4])];
+        let cases: [(&[usize], &[usize]); 4] = [
+            (&[0], &[0]),
+            (&[0, 1], &[1]),
+            (&[2, 5, 7], &[5, 7]),
+            (&[0, 1, 2, 3, 4, 5, 6, 7], &[1, 2, 3, 4]),
+        ];
         for (available, expected) in cases {
             assert_eq!(board(available).recogniser_cores, expected);
         }
