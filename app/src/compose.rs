@@ -21,11 +21,11 @@ impl Composer {
     /// What to type for a transcript that `continues` a dictation or begins one; empty if there are no words in it.
     pub fn compose(&mut self, transcript: &Text, continues: bool) -> Composed {
         let mut composed = Composed::new();
-        if is_sound_tag(transcript) {
+        if is_sound_tag(transcript) || !outside_notes(transcript).any(has_words) {
             return composed;
         }
         let mut space_due = self.anything_typed && (continues || self.space_between);
-        for word in transcript.split_whitespace() {
+        for word in outside_notes(transcript).flat_map(str::split_whitespace) {
             // A space takes the place of at least one byte of white space, or is the one byte extra.
             let fits = (!space_due || composed.push(' ').is_ok()) && composed.push_str(word).is_ok();
             debug_assert!(fits, "the text is never longer than the transcript and one space");
@@ -36,7 +36,7 @@ impl Composer {
     }
 }
 
-/// Whisper's way to say what it hears besides words: `[Music]`, `(coughing)`, `*sighs*`, `♪`.
+/// Whisper's way to say what it hears besides words: `(coughing)`, `*sighs*`.
 fn is_sound_tag(transcript: &str) -> bool {
     let text = transcript.trim();
     let inner = |open: char, close: char| {
@@ -44,7 +44,27 @@ fn is_sound_tag(transcript: &str) -> bool {
             .and_then(|rest| rest.strip_suffix(close))
             .is_some_and(|inner| !inner.contains([open, close]))
     };
-    inner('[', ']') || inner('(', ')') || inner('*', '*') || text.chars().all(|c| !c.is_alphanumeric())
+    inner('(', ')') || inner('*', '*')
+}
+
+/// The pieces of a transcript around notes such as `[Music]` and `[no audio]`. Nobody speaks square brackets, so
+/// these are notes wherever they stand, often behind the words.
+fn outside_notes(transcript: &str) -> impl Iterator<Item = &str> {
+    let mut rest = transcript;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let note = rest.find('[').and_then(|open| Some((open, open + rest[open..].find(']')?)));
+        let piece;
+        (piece, rest) = note.map_or((rest, ""), |(open, close)| (&rest[..open], &rest[close + 1..]));
+        Some(piece)
+    })
+}
+
+/// Not only punctuation, or `♪`.
+fn has_words(text: &str) -> bool {
+    text.contains(char::is_alphanumeric)
 }
 
 #[cfg(test)]
@@ -60,7 +80,7 @@ mod tests {
 
     #[test]
     fn transcripts_are_trimmed_and_joined() {
-        let cases: [(&[&str], &[&str]); 5] = [
+        let cases: [(&[&str], &[&str]); 6] = [
             (&[" Hello there. "], &["Hello there."]),
             (&[" One.", " Two."], &["One.", " Two."]),
             (&["a  b\n c"], &["a b c"]),
@@ -69,6 +89,7 @@ mod tests {
                 &[" [Music]", "(coughing)", "*sighs*", "♪♪", "...", "Yes (really)."],
                 &["", "", "", "", "", "Yes (really)."],
             ),
+            (&["One. [no audio]", "[Music].", "a[b]c [d", "[x] ["], &["One.", "", " a c [d", ""]),
         ];
         for (transcripts, expected) in cases {
             assert_eq!(compose_all(transcripts), expected);

@@ -1,4 +1,8 @@
 //! What the end-to-end tests share.
 
+pub mod needs;
+pub mod oratype;
 pub mod paced;
 pub mod soak;
+pub mod sound;
+pub mod words;

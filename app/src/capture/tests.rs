@@ -227,13 +227,14 @@ fn mono_is_the_mean_of_the_channels() {
 proptest! {
     #[test]
     fn headers_survive_the_ring(
-        sequence: u64, end_ns: u64, rate_hz: u32, frames: u32, dropped_periods: u32, discontinuity: bool,
+        sequence: u64, end_ns: u64, committed_ns: u64, rate_hz: u32, frames: u32, dropped_periods: u32, discontinuity: bool,
         channels in 1u8..=2, wide: bool,
     ) {
         let sample = if wide { SampleFormat::S32 } else { SampleFormat::S16 };
         let format = StreamFormat { rate_hz, channels, sample };
         let period = Period { frames, format, end: Duration::from_nanos(end_ns), discontinuity };
-        let header = Header { sequence, period, dropped_periods };
+        let committed = Duration::from_nanos(committed_ns);
+        let header = Header { sequence, period, dropped_periods, committed };
         prop_assert_eq!(Header::from_bytes(&header.to_bytes()), header);
     }
 }

@@ -56,7 +56,9 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
     let utterances = manifest::load(set)?;
     let mut out = match &args.out {
         Some(path) => {
-            let file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            let file = File::create(path).map_err(|e| {
+                format!("{}: {e}; give a path in a folder that exists and can be written", path.display())
+            })?;
             Some(BufWriter::new(file))
         }
         None => None,

@@ -30,6 +30,15 @@ pub fn repetition<T: PartialEq>(tokens: &[T]) -> Option<usize> {
     None
 }
 
+/// Whether `tokens` end with the same words twice, as a decoder does that missed its end once. People do so too: a
+/// reason to recognise again, not to cut.
+pub fn ends_twice<T: PartialEq>(tokens: &[T]) -> bool {
+    /// Less is a figure of speech: "again and again", "bye bye".
+    const ROUND_MIN: usize = 4;
+    let n = tokens.len();
+    (ROUND_MIN..=n / 2).any(|period| tokens[n - period..] == tokens[n - 2 * period..n - period])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +56,20 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(repetition(&words(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_said_twice_is_noticed() {
+        let cases = [
+            ("we are now open we are now open", true),
+            ("hello we are now open we are now open", true),
+            ("we are now open we are now closed", false),
+            ("bye bye bye bye", false),
+            ("bye", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(ends_twice(&text.split(' ').collect::<Vec<_>>()), expected, "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! How a segment is recognised: the context to try, and what makes a result doubtful enough to try again.
 
 use super::engine::{AUDIO_CTX_FULL, Attempt, Decoded, Ending, Engine, EngineError, SAMPLES_PER_POSITION};
+use super::guard;
 use super::protocol::{Text, Transcript};
 
 /// Silence that the decoder gets to see behind the segment, in encoder positions. Stock tiny.en was trained on
@@ -26,6 +27,7 @@ fn doubtful(decoded: &Decoded) -> bool {
     decoded.ending != Ending::EndOfText
         || decoded.mean_logprob < MEAN_LOGPROB_MIN
         || decoded.unheard > UNHEARD_POSITIONS_MAX
+        || guard::ends_twice(&decoded.tokens)
 }
 
 /// Oratype's way: a short context with time stamps, and the full one when the result is doubtful.

@@ -1,3 +1,5 @@
+//! Tests of the settings.
+
 use std::time::Duration;
 
 use proptest::prelude::*;
