@@ -169,12 +169,7 @@ impl Program {
     pub fn finish(mut self) -> Outcome {
         while self.take_output("the end") {}
         let status = self.child.wait().expect("it is our child");
-        Outcome {
-            status,
-            stdout: self.stdout(),
-            stderr: self.stderr(),
-            peak_rss_bytes: self.peak_rss_bytes,
-        }
+        Outcome { status, stdout: self.stdout(), stderr: self.stderr(), peak_rss_bytes: self.peak_rss_bytes }
     }
 
     /// False when both streams are closed.

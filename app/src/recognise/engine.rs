@@ -129,7 +129,7 @@ impl Engine {
             first_timestamp: context.token_beg() as usize,
             blank,
         };
-        Ok(Self { state, context, threads: options.threads, vocabulary, })
+        Ok(Self { state, context, threads: options.threads, vocabulary })
     }
 
     /// Recognise a segment once.

@@ -117,7 +117,11 @@ impl Supervisor {
                 self.running.insert(running)
             }
         };
-        let fault = match running.link.send(request).and_then(|()| running.link.receive(Some(self.options.timeout))) {
+        let fault = match running
+            .link
+            .send(request)
+            .and_then(|()| running.link.receive(Some(self.options.timeout)))
+        {
             Ok(Reply::Transcript(transcript)) => {
                 self.note_memory();
                 return Ok(transcript);
