@@ -33,7 +33,10 @@ pub fn models() -> Option<PathBuf> {
     for model in models::ALL {
         let path = folder.join(model.name);
         if !path.exists() {
-            not_run(&format!("{} is missing; `cargo run --release -p oratype-image -- model` fetches it", path.display()));
+            not_run(&format!(
+                "{} is missing; `cargo run --release -p oratype-image -- model` fetches it",
+                path.display()
+            ));
             return None;
         }
     }

@@ -169,12 +169,7 @@ impl Program {
     pub fn finish(mut self) -> Outcome {
         while self.take_output("the end") {}
         let status = self.child.wait().expect("it is our child");
-        Outcome {
-            status,
-            stdout: self.stdout(),
-            stderr: self.stderr(),
-            peak_rss_bytes: self.peak_rss_bytes,
-        }
+        Outcome { status, stdout: self.stdout(), stderr: self.stderr(), peak_rss_bytes: self.peak_rss_bytes }
     }
 
     /// False when both streams are closed.
@@ -207,6 +202,15 @@ impl Program {
     /// Send it a signal.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is our child");
+    }
+
+    /// How many bytes it has read of a file that it has open.
+    pub fn bytes_read(&self, file: &Path) -> Option<u64> {
+        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let fds = fs::read_dir(process.join("fd")).ok()?;
+        let open = fds.flatten().find(|fd| fs::read_link(fd.path()).is_ok_and(|target| target == file))?;
+        let info = fs::read_to_string(process.join("fdinfo").join(open.file_name())).ok()?;
+        info.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()
     }
 
     /// Its recogniser process.

@@ -129,5 +129,8 @@ fn an_interrupt_does_not_wait_for_a_host_that_is_away() {
     let outcome = program.finish();
     assert_eq!(outcome.status.code(), Some(1), "{outcome:#?}");
     let last = outcome.stderr.lines().last().unwrap_or_default();
-    assert!(last.starts_with("oratype: the host is away; ") && last.ends_with("characters were not typed"), "{last}");
+    assert!(
+        last.starts_with("oratype: the host is away; ") && last.ends_with("characters were not typed"),
+        "{last}"
+    );
 }
