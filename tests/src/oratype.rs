@@ -204,6 +204,15 @@ impl Program {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is our child");
     }
 
+    /// How many bytes it has read of a file that it has open.
+    pub fn bytes_read(&self, file: &Path) -> Option<u64> {
+        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let fds = fs::read_dir(process.join("fd")).ok()?;
+        let open = fds.flatten().find(|fd| fs::read_link(fd.path()).is_ok_and(|target| target == file))?;
+        let info = fs::read_to_string(process.join("fdinfo").join(open.file_name())).ok()?;
+        info.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()
+    }
+
     /// Its recogniser process.
     pub fn recogniser(&self) -> Option<Recogniser> {
         let parent = self.child.id().to_string();

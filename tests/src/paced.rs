@@ -34,12 +34,9 @@ impl PacedPcm {
     }
 }
 
-/// Make alsa-lib know `pcms`, besides what the machine has, and whatever `more` defines. The configuration is
-/// written to `dir`.
-///
-/// # Safety
-/// Sets the environment: no other thread may run yet.
-pub unsafe fn configure(dir: &Path, pcms: &[PacedPcm], more: &str) -> io::Result<()> {
+/// Write an asound.conf with `pcms`, besides what the machine has, and whatever `more` defines, to `dir`. alsa-lib
+/// reads it where `ALSA_CONFIG_PATH` names it.
+pub fn conf(dir: &Path, pcms: &[PacedPcm], more: &str) -> io::Result<PathBuf> {
     let library = library()?;
     let mut conf = String::from("</usr/share/alsa/alsa.conf>\n");
     let _ = writeln!(conf, "pcm_type.{TYPE} {{ lib \"{}\" }}", library.display());
@@ -56,6 +53,15 @@ pub unsafe fn configure(dir: &Path, pcms: &[PacedPcm], more: &str) -> io::Result
     conf.push_str(more);
     let path = dir.join("asound.conf");
     fs::write(&path, conf)?;
+    Ok(path)
+}
+
+/// Make alsa-lib in this process use [`conf`].
+///
+/// # Safety
+/// Sets the environment: no other thread may run yet.
+pub unsafe fn configure(dir: &Path, pcms: &[PacedPcm], more: &str) -> io::Result<()> {
+    let path = conf(dir, pcms, more)?;
     // SAFETY: no other thread, by contract.
     unsafe { env::set_var("ALSA_CONFIG_PATH", path) };
     Ok(())

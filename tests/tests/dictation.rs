@@ -13,7 +13,7 @@ use oratype_tests::sound::{Encoding, Sound};
 use oratype_tests::words::{assert_said, decode};
 
 /// Recordings of the asterisk set that the model makes no or one mistake in.
-const CLEAR: [&str; 4] = ["auth-incorrect", "conf-invalid", "vm-whichbox", "conf-placeintoconf"];
+const CLEAR: [&str; 4] = ["conf-placeintoconf", "auth-incorrect", "conf-invalid", "vm-whichbox"];
 
 #[test]
 fn each_recording_becomes_a_line_of_its_own() {
