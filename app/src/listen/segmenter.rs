@@ -336,3 +336,6 @@ impl History {
         from
     }
 }
+
+#[cfg(test)]
+mod tests;

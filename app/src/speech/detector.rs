@@ -1,6 +1,6 @@
 //! From probabilities to decisions: pauses, and whether an utterance holds speech at all.
 
-use super::silero::{FRAME_SAMPLES, SileroVad};
+use super::{FRAME_SAMPLES, Vad};
 
 /// A frame this probable begins speech: the model's own operating point. Of the frames of 180 clips of noise, machines,
 /// instruments and music, 3 % reach it.
@@ -38,12 +38,12 @@ pub struct SpeechEvidence {
     /// Highest probability.
     pub probability_max: f32,
     /// Sum of all probabilities; see [`probability_mean`](Self::probability_mean).
-    probability_sum: f32,
+    pub(crate) probability_sum: f32,
     /// First sample of the first, and end (exclusive) of the last frame that belongs to speech, by the hysteresis of
     /// [`SPEECH_START_PROBABILITY`] and [`SPEECH_END_PROBABILITY`]; `None` while there was none.
     pub span: Option<(u64, u64)>,
     /// The run going on now.
-    run_frames: u32,
+    pub(crate) run_frames: u32,
 }
 
 impl SpeechEvidence {
@@ -76,7 +76,7 @@ impl SpeechEvidence {
 
 /// Follows a stream of samples.
 pub struct SpeechDetector {
-    vad: SileroVad,
+    vad: Box<dyn Vad>,
     /// The frame being filled.
     frame: [f32; FRAME_SAMPLES],
     filled: usize,
@@ -91,9 +91,9 @@ pub struct SpeechDetector {
 
 impl SpeechDetector {
     /// A detector at the beginning of a stream.
-    pub fn new(vad: SileroVad) -> Self {
+    pub fn new(vad: impl Vad + 'static) -> Self {
         Self {
-            vad,
+            vad: Box::new(vad),
             frame: [0.0; FRAME_SAMPLES],
             filled: 0,
             judged: 0,

@@ -13,3 +13,21 @@ pub use detector::{
     SpeechEvidence,
 };
 pub use silero::{FRAME_SAMPLES, SileroVad, VadError};
+
+/// A voice-activity model: stateful, a frame at a time.
+pub trait Vad: Send {
+    /// Probability of speech in the next frame of a stream.
+    fn push(&mut self, frame: &[f32; FRAME_SAMPLES]) -> f32;
+    /// Begin a new stream.
+    fn reset(&mut self);
+}
+
+impl Vad for SileroVad {
+    fn push(&mut self, frame: &[f32; FRAME_SAMPLES]) -> f32 {
+        Self::push(self, frame)
+    }
+
+    fn reset(&mut self) {
+        Self::reset(self);
+    }
+}

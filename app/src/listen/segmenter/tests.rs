@@ -1,0 +1,255 @@
+//! Tests of the segmenter, with a detector that takes loud for speech and samples that say where they belong.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::sizes::SEGMENT_SLOTS;
+use crate::speech::{FRAME_SAMPLES, Vad};
+
+/// Everything that is loud is speech.
+struct Loudness;
+
+/// Samples of speech are at least this; where in the stream a sample lies is added in steps of [`STEP`].
+const LOUD: f32 = 0.25;
+/// Four times the resolution of `f32` below 0.5: two million samples can be told apart.
+const STEP: f64 = 1.2e-7;
+
+impl Vad for Loudness {
+    fn push(&mut self, frame: &[f32; FRAME_SAMPLES]) -> f32 {
+        if frame.iter().filter(|&&s| s >= LOUD).count() * 2 > FRAME_SAMPLES { 0.9 } else { 0.05 }
+    }
+
+    fn reset(&mut self) {}
+}
+
+fn options() -> SegmenterOptions {
+    SegmenterOptions {
+        pre_roll: Duration::from_millis(300),
+        tail: Duration::from_millis(500),
+        end_after_silence: Duration::from_secs(10),
+    }
+}
+
+/// A microphone, a speaker and a finger.
+struct Bench {
+    segmenter: Segmenter,
+    latched: bool,
+    delivered: Delivered,
+}
+
+/// What the segmenter handed on.
+#[derive(Default)]
+struct Delivered {
+    /// Where the speech in each segment lies in the stream, sample by sample.
+    segments: Vec<Vec<u64>>,
+    finished: usize,
+    /// A recogniser that gives no slot back.
+    hoard: Option<Vec<Segment>>,
+}
+
+impl Delivered {
+    fn take(&mut self, work: Work) {
+        let position = |s: f32| ((f64::from(s) - f64::from(LOUD)) / STEP).round() as u64;
+        match work {
+            Work::Segment(segment) => {
+                let loud = segment.slot.samples().iter().filter(|&&s| s >= LOUD);
+                self.segments.push(loud.map(|&s| position(s)).collect());
+                if let Some(hoard) = &mut self.hoard {
+                    hoard.push(segment);
+                }
+            }
+            Work::Finished(_) => self.finished += 1,
+        }
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let pool = Pool::new().unwrap();
+        let segmenter = Segmenter::new(options(), pool, SpeechDetector::new(Loudness), false);
+        Self { segmenter, latched: false, delivered: Delivered::default() }
+    }
+
+    /// Let `ms` pass, with or without speech, in periods of 10 ms. Whether the dictation ended by itself.
+    fn hear(&mut self, ms: u64, speech: bool) -> bool {
+        let mut ended = false;
+        for _ in 0..ms / 10 {
+            let at = self.segmenter.position();
+            let sample = |i: u64| if speech { (f64::from(LOUD) + (at + i) as f64 * STEP) as f32 } else { 0.0 };
+            let period: Vec<f32> = (0..160).map(sample).collect();
+            let delivered = &mut self.delivered;
+            ended |= self.segmenter.push(&period, self.latched, &mut |work| delivered.take(work)).unwrap();
+        }
+        ended
+    }
+
+    fn press(&mut self) -> Result<(), NoRoom> {
+        let (position, delivered) = (self.segmenter.position(), &mut self.delivered);
+        self.segmenter.start(position, &mut |work| delivered.take(work))
+    }
+
+    fn release(&mut self) {
+        let release = Release { at: Instant::now(), capture: Duration::ZERO };
+        self.segmenter.stop(self.segmenter.position(), release);
+    }
+}
+
+/// Sample positions of a stretch given in milliseconds.
+fn span(from_ms: u64, to_ms: u64) -> Vec<u64> {
+    (from_ms * 16..to_ms * 16).collect()
+}
+
+#[test]
+fn a_word_begun_before_the_press_and_ended_after_the_release_is_whole() {
+    let mut bench = Bench::new();
+    bench.hear(1000, false);
+    bench.hear(200, true);
+    bench.press().unwrap();
+    bench.hear(400, true);
+    bench.release();
+    bench.hear(300, true);
+    bench.hear(1000, false);
+    assert_eq!(bench.delivered.segments, [span(1000, 1900)]);
+    assert_eq!(bench.delivered.finished, 1);
+}
+
+#[test]
+fn the_tail_ends_with_certain_silence_and_at_the_latest_after_its_time() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(1000, true);
+    bench.hear(300, false);
+    bench.release();
+    assert!(bench.hear(10, false), "silence was certain before the release");
+
+    bench.press().unwrap();
+    bench.hear(1000, true);
+    bench.release();
+    assert!(!bench.hear(490, true));
+    assert!(bench.hear(20, true), "the speaker does not stop, the tail does");
+}
+
+#[test]
+fn a_press_in_the_tail_begins_where_the_last_dictation_ends() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(1000, true);
+    bench.release();
+    bench.hear(200, true);
+    bench.press().unwrap();
+    bench.hear(1000, true);
+    bench.release();
+    bench.hear(1000, false);
+    assert_eq!(bench.delivered.segments, [span(0, 1200), span(1200, 2200)]);
+    assert_eq!(bench.delivered.finished, 2);
+}
+
+#[test]
+fn a_long_dictation_is_cut_at_a_pause() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(13_000, true);
+    bench.hear(700, false);
+    assert_eq!(bench.delivered.segments, [span(0, 13_000)], "its text is being made while the speaker goes on");
+    bench.hear(2000, true);
+    bench.release();
+    bench.hear(1000, false);
+    assert_eq!(bench.delivered.segments, [span(0, 13_000), span(13_700, 15_700)]);
+    assert_eq!(bench.delivered.finished, 1);
+}
+
+#[test]
+fn without_a_pause_it_is_cut_in_time_and_nothing_is_lost() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(65_000, true);
+    bench.release();
+    bench.hear(1000, false);
+    let segments = bench.delivered.segments;
+    assert!(segments.len() > 2 && segments.iter().all(|s| s.len() <= CUT_AT_SAMPLES + 160));
+    assert_eq!(segments.concat(), span(0, 65_000));
+}
+
+#[test]
+fn only_a_latched_dictation_ends_by_silence() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(1000, true);
+    assert!(!bench.hear(30_000, false), "the button is held");
+    bench.latched = true;
+    assert!(bench.hear(10_000, false));
+    assert_eq!((bench.delivered.segments, bench.delivered.finished), (vec![span(0, 1000)], 1));
+}
+
+#[test]
+fn five_minutes_without_a_word_make_no_segment() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(300_000, false);
+    bench.release();
+    bench.hear(1000, false);
+    assert_eq!((bench.delivered.segments.len(), bench.delivered.finished), (0, 1));
+}
+
+#[test]
+fn a_hundred_short_presses_leave_every_slot_free() {
+    let mut bench = Bench::new();
+    for _ in 0..100 {
+        bench.press().unwrap();
+        bench.hear(30, false);
+        bench.release();
+        bench.hear(40, false);
+    }
+    bench.hear(1000, false);
+    assert_eq!((bench.delivered.segments.len(), bench.delivered.finished), (0, 100));
+    let free: Vec<_> = std::iter::from_fn(|| bench.segmenter.pool.take()).collect();
+    assert_eq!(free.len(), SEGMENT_SLOTS);
+}
+
+#[test]
+fn without_a_free_slot_a_dictation_is_refused_and_the_next_may_begin() {
+    let mut bench = Bench::new();
+    bench.delivered.hoard = Some(Vec::new());
+    for _ in 0..SEGMENT_SLOTS {
+        bench.press().unwrap();
+        bench.hear(1000, true);
+        bench.release();
+        bench.hear(500, false);
+    }
+    assert_eq!(bench.press(), Err(NoRoom));
+    bench.delivered.hoard = None;
+    bench.press().unwrap();
+}
+
+proptest! {
+    /// Whatever is said and pressed: no sample of speech between a press and its release is missing, and none is
+    /// in two segments.
+    #[test]
+    fn no_speech_is_lost_or_doubled(
+        steps in proptest::collection::vec((1..120_u64, any::<bool>(), 0..4_u8), 1..40),
+    ) {
+        let mut bench = Bench::new();
+        let (mut held, mut said) = (false, Vec::new());
+        for (hundredths, speech, finger) in steps {
+            if finger == 0 && !held && bench.press().is_ok() {
+                held = true;
+            } else if finger == 1 && held {
+                bench.release();
+                held = false;
+            }
+            let ms = hundredths * 100;
+            let from = bench.segmenter.position();
+            // Stretches shorter than a frame and a half of speech may be taken for noise.
+            bench.hear(ms, speech);
+            if held && speech && ms >= 200 {
+                said.extend(from..bench.segmenter.position());
+            }
+        }
+        bench.release();
+        bench.hear(2000, false);
+        let heard = bench.delivered.segments.concat();
+        prop_assert!(heard.windows(2).all(|pair| pair[0] < pair[1]), "something is there twice");
+        let missing = said.iter().filter(|position| heard.binary_search(position).is_err()).count();
+        prop_assert_eq!(missing, 0);
+    }
+}
