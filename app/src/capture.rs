@@ -17,7 +17,7 @@ use oratype_hal::pcm::{Capture, CaptureError, Captured, Period};
 use oratype_hal::sched;
 use oratype_hal::time::{Clock, MonotonicClock};
 
-pub use self::record::{Header, for_each_mono};
+pub use self::record::Header;
 use crate::sizes;
 
 /// A ring on the heap, made once, shared by its two ends.

@@ -47,12 +47,29 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The speech detector.
     pub vad: SileroVad,
-    /// How the recogniser is started.
-    pub recogniser: SupervisorOptions,
+    /// What turns speech into text, running already.
+    pub recogniser: Recogniser,
     /// How segments are recognised.
     pub engine: Engine,
     /// Hears of every dictation when its last key is up, on the type thread.
     pub on_report: Box<dyn FnMut(DictationReport) + Send>,
+}
+
+/// The recogniser process, and the memory it shares with the pipeline.
+///
+/// It is started by itself, before a microphone is opened: loading the model takes longer than a sound card buffers.
+pub struct Recogniser {
+    pool: Pool,
+    supervisor: Supervisor,
+}
+
+impl Recogniser {
+    /// Start it; returns when it is ready.
+    pub fn start(options: SupervisorOptions) -> Result<Self, BuildError> {
+        let pool = Pool::new().map_err(std::io::Error::from)?;
+        let supervisor = Supervisor::start(options, pool.memory())?;
+        Ok(Self { pool, supervisor })
+    }
 }
 
 /// Why the pipeline could not be started. Do not retry.
@@ -102,6 +119,7 @@ pub struct Pipeline {
 }
 
 /// From the recognise thread to the type thread.
+#[expect(clippy::large_enum_variant, reason = "nearly every job is a text; the queue is made once")]
 enum Job {
     /// Type this.
     Text(Composed),
@@ -110,10 +128,9 @@ enum Job {
 }
 
 impl Pipeline {
-    /// Start every thread, and the recogniser process; returns when all are ready.
+    /// Start every thread.
     pub fn start(parts: Parts, settings: &Settings) -> Result<Self, BuildError> {
-        let pool = Pool::new().map_err(std::io::Error::from)?;
-        let supervisor = Supervisor::start(parts.recogniser, pool.memory())?;
+        let Recogniser { pool, supervisor } = parts.recogniser;
         let stats = supervisor.stats();
         let status = Arc::new(Status::default());
         let stop = Arc::new(AtomicBool::new(false));
@@ -192,14 +209,16 @@ impl Pipeline {
 
     /// Wait for every thread, and say what went wrong, if anything did.
     pub fn join(self) -> Vec<Fault> {
-        let Self { mut capture, listen, recognise, typing, .. } = self;
+        let Self { mut capture, done, listen, recognise, typing, .. } = self;
+        // The type thread ends last, unless it fails; then nobody needs to hear any more.
+        let _ = done.recv();
+        capture.stop();
         let mut faults = Vec::new();
         match listen.join() {
             Ok(Ok(())) => {}
             Ok(Err(error)) => faults.push(Fault::Listen(error)),
             Err(_) => faults.push(Fault::Panicked("listen")),
         }
-        capture.stop();
         match recognise.join() {
             Ok(0) => {}
             Ok(lost) => faults.push(Fault::Lost(lost)),

@@ -65,27 +65,3 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     array.copy_from_slice(&bytes[at..at + N]);
     array
 }
-
-/// Call `each` with every frame of `frames` (interleaved, little endian) as one sample in −1 to 1.
-///
-/// Of two channels it is the mean. A microphone on one channel of two thus comes 6 dB lower, with the silent
-/// channel's noise; the gain stage after it makes up for the first.
-pub fn for_each_mono(format: StreamFormat, frames: &[u8], mut each: impl FnMut(f32)) {
-    let channels = usize::from(format.channels);
-    match format.sample {
-        SampleFormat::S16 => {
-            let scale = 1.0 / (f32::from(i16::MIN).abs() * f32::from(format.channels));
-            for frame in frames.as_chunks::<2>().0.chunks_exact(channels) {
-                let sum: i32 = frame.iter().map(|&s| i32::from(i16::from_le_bytes(s))).sum();
-                each(sum as f32 * scale);
-            }
-        }
-        SampleFormat::S32 => {
-            let scale = 1.0 / (2f32.powi(31) * f32::from(format.channels));
-            for frame in frames.as_chunks::<4>().0.chunks_exact(channels) {
-                let sum: i64 = frame.iter().map(|&s| i64::from(i32::from_le_bytes(s))).sum();
-                each(sum as f32 * scale);
-            }
-        }
-    }
-}

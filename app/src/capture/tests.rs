@@ -209,21 +209,6 @@ fn periods_too_long_for_the_ring_are_refused() {
     assert!(matches!(start(Box::new(Long)), Err(StartError::PeriodTooLong(_))));
 }
 
-#[test]
-fn mono_is_the_mean_of_the_channels() {
-    let mono = |sample, channels, frames: &[u8]| {
-        let mut out = Vec::new();
-        for_each_mono(StreamFormat { rate_hz: 8000, channels, sample }, frames, |s| out.push(s));
-        out
-    };
-    let s16: Vec<u8> = [i16::MIN, 0, 16384].into_iter().flat_map(i16::to_le_bytes).collect();
-    assert_eq!(mono(SampleFormat::S16, 1, &s16), [-1.0, 0.0, 0.5]);
-    assert_eq!(mono(SampleFormat::S16, 2, &s16[..4]), [-0.5]);
-    let s32: Vec<u8> = [i32::MIN, i32::MIN, 1 << 30, 0].into_iter().flat_map(i32::to_le_bytes).collect();
-    assert_eq!(mono(SampleFormat::S32, 2, &s32), [-1.0, 0.25]);
-    assert_eq!(mono(SampleFormat::S32, 1, &s32), [-1.0, -1.0, 0.5, 0.0]);
-}
-
 proptest! {
     #[test]
     fn headers_survive_the_ring(

@@ -13,7 +13,7 @@ use clap::Args;
 use oratype::bench::manifest::{self, Utterance};
 use oratype::bench::report::{self, PeakRss, StageTimes, Summary, UtteranceResult};
 use oratype::metrics::{DictationReport, peak_rss_bytes, process_cpu};
-use oratype::pipeline::{Parts, Pipeline};
+use oratype::pipeline::{Parts, Pipeline, Recogniser};
 use oratype_hal::hid::{Backspace, PrintKeyboard};
 use oratype_hal::time::MonotonicClock;
 
@@ -81,7 +81,7 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
             keyboard: Box::new(PrintKeyboard::new(sink(), Backspace::Rubout)),
             clock: Arc::new(MonotonicClock),
             vad: parts::vad(&args.common)?,
-            recogniser: parts::recogniser(&args.common, &board, &settings)?,
+            recogniser: Recogniser::start(parts::recogniser(&args.common, &board, &settings)?)?,
             engine: args.engine.into(),
             on_report: Box::new(move |report| drop(reports.send(report))),
         },

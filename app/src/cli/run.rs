@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use oratype::metrics::DictationReport;
-use oratype::pipeline::{Parts, Pipeline};
+use oratype::pipeline::{Parts, Pipeline, Recogniser};
 use oratype::recognise::protocol::Engine;
 use oratype_hal::gpio::{Button, Led, TerminalButton, TerminalLed};
 use oratype_hal::pcm::Capture;
@@ -54,16 +54,26 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
     let mut settings = parts::settings(&args.common)?;
     let board = parts::board(args.common.board);
     let clock = Arc::new(MonotonicClock);
-    let (source, button): (Box<dyn Capture>, Box<dyn Button>) = if let Some(pcm) = &args.mic {
-        let own = Some(settings.audio.device.as_str()).filter(|device| !device.is_empty());
-        let name = pcm.as_deref().or(own).unwrap_or(board.microphone);
-        let microphone = AlsaCapture::open(name, board.format, board.timing)?;
-        (Box::new(microphone), Box::new(TerminalButton::stdin(clock.clone())))
-    } else {
-        let (source, button) = parts::recordings(&args.wav, args.pace, &settings, false)?;
-        (Box::new(source), Box::new(button))
-    };
     let from_wav = args.mic.is_none();
+    // What can be refused is looked at before the recogniser is started, a second later.
+    let recordings = match from_wav {
+        true => Some(parts::recordings(&args.wav, args.pace, &settings, false)?),
+        false => None,
+    };
+    let keyboard = parts::keyboard(&args.type_to, from_wav)?;
+    let vad = parts::vad(&args.common)?;
+    let recogniser = Recogniser::start(parts::recogniser(&args.common, &board, &settings)?)?;
+    let (source, button): (Box<dyn Capture>, Box<dyn Button>) = match recordings {
+        Some((source, button)) => (Box::new(source), Box::new(button)),
+        None => {
+            let own = Some(settings.audio.device.as_str()).filter(|device| !device.is_empty());
+            let name = args.mic.as_ref().and_then(|pcm| pcm.as_deref()).or(own).unwrap_or(board.microphone);
+            let microphone = AlsaCapture::open(name, board.format, board.timing)?;
+            // Surely longer than bouncing, and surely shorter than a hold.
+            let tap = (settings.button.debounce + settings.button.tap) / 2;
+            (Box::new(microphone), Box::new(TerminalButton::stdin(clock.clone(), tap)))
+        }
+    };
     if from_wav && args.pace == Pace::Fast {
         settings.typing.report_interval = Duration::ZERO;
     }
@@ -72,10 +82,10 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
         Parts {
             source,
             button,
-            keyboard: parts::keyboard(&args.type_to, from_wav)?,
+            keyboard,
             clock: clock.clone(),
-            vad: parts::vad(&args.common)?,
-            recogniser: parts::recogniser(&args.common, &board, &settings)?,
+            vad,
+            recogniser,
             engine: Engine::Product,
             on_report: Box::new(move |report| {
                 if from_wav {

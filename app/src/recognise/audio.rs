@@ -8,8 +8,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -50,10 +49,28 @@ impl Drop for Mapping {
     }
 }
 
+/// Numbers of the free slots, the one used last on top: as long as one or two suffice, the pages of the others are
+/// never touched and cost no memory.
+#[derive(Default)]
+struct FreeList {
+    slots: Mutex<heapless::Vec<usize, SEGMENT_SLOTS>>,
+    returned: Condvar,
+}
+
+impl FreeList {
+    fn lock(&self) -> MutexGuard<'_, heapless::Vec<usize, SEGMENT_SLOTS>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, slot: usize) {
+        self.lock().push(slot).expect("no more slots than there are");
+        self.returned.notify_one();
+    }
+}
+
 /// The pool, on the program's side.
 pub struct Pool {
-    free: Receiver<usize>,
-    home: SyncSender<usize>,
+    free: Arc<FreeList>,
     mapping: Arc<Mapping>,
     memory: Arc<OwnedFd>,
 }
@@ -74,11 +91,9 @@ impl Pool {
         let memory = memfd_create(c"oratype-utterances", MFdFlags::MFD_CLOEXEC)?;
         nix::unistd::ftruncate(&memory, POOL_BYTES as i64)?;
         let mapping = Arc::new(Mapping::new(memory.as_fd(), ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)?);
-        let (home, free) = sync_channel(SEGMENT_SLOTS);
-        for index in 0..SEGMENT_SLOTS {
-            home.try_send(index).expect("the channel holds every slot");
-        }
-        Ok(Self { free, home, mapping, memory: Arc::new(memory) })
+        let free = Arc::new(FreeList::default());
+        (0..SEGMENT_SLOTS).rev().for_each(|index| free.put(index));
+        Ok(Self { free, mapping, memory: Arc::new(memory) })
     }
 
     /// The memory, for the recogniser.
@@ -88,20 +103,23 @@ impl Pool {
 
     /// A free slot, if there is one.
     pub fn take(&self) -> Option<Slot> {
-        match self.free.try_recv() {
-            Ok(index) => Some(self.slot(index)),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        let index = self.free.lock().pop()?;
+        Some(self.slot(index))
     }
 
     /// A free slot, waiting until one comes back.
     pub fn wait_take(&self) -> Slot {
-        let index = self.free.recv().expect("the pool keeps a sender of its own");
-        self.slot(index)
+        let mut free = self.free.lock();
+        loop {
+            match free.pop() {
+                Some(index) => return self.slot(index),
+                None => free = self.free.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
     }
 
     fn slot(&self, index: usize) -> Slot {
-        Slot { index, length: 0, home: self.home.clone(), mapping: Arc::clone(&self.mapping) }
+        Slot { index, length: 0, home: Arc::clone(&self.free), mapping: Arc::clone(&self.mapping) }
     }
 }
 
@@ -109,7 +127,7 @@ impl Pool {
 pub struct Slot {
     index: usize,
     length: usize,
-    home: SyncSender<usize>,
+    home: Arc<FreeList>,
     mapping: Arc<Mapping>,
 }
 
@@ -161,8 +179,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // The pool may be gone at shutdown; then nobody needs the slot.
-        let _ = self.home.try_send(self.index);
+        self.home.put(self.index);
     }
 }
 

@@ -45,6 +45,15 @@ pub enum EngineError {
     Step(#[from] WhisperError),
 }
 
+/// What is to be recognised.
+#[derive(Clone, Copy)]
+pub struct Sound<'a> {
+    /// 16 kHz mono in [-1, 1].
+    pub samples: &'a [f32],
+    /// Where the last word in it ends, samples.
+    pub speech_end: usize,
+}
+
 /// How one attempt decodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -91,10 +100,6 @@ pub struct Engine {
     context: WhisperContext,
     threads: usize,
     vocabulary: Vocabulary,
-    /// Sound of the current segment, padded to what whisper.cpp takes at least.
-    samples: Vec<f32>,
-    /// Where the last word in it ends, encoder position.
-    speech_end: usize,
 }
 
 /// Where the kinds of tokens lie.
@@ -124,27 +129,16 @@ impl Engine {
             first_timestamp: context.token_beg() as usize,
             blank,
         };
-        Ok(Self { state, context, threads: options.threads, vocabulary, samples: Vec::new(), speech_end: 0 })
+        Ok(Self { state, context, threads: options.threads, vocabulary })
     }
 
-    /// Give the engine the segment that the next attempts are about, 16 kHz mono in [-1, 1]; its last word ends
-    /// with sample `speech_end`.
-    pub fn set_segment(&mut self, samples: &[f32], speech_end: usize) {
-        /// whisper.cpp ignores sound shorter than 100 ms.
-        const SAMPLES_MIN: usize = SAMPLE_RATE_HZ / 5;
-        self.samples.clear();
-        self.samples.extend_from_slice(samples);
-        self.samples.resize(samples.len().max(SAMPLES_MIN), 0.0);
-        self.speech_end = speech_end / SAMPLES_PER_POSITION;
-    }
-
-    /// Recognise the segment once.
-    pub fn attempt(&mut self, attempt: Attempt) -> Result<Decoded, EngineError> {
+    /// Recognise a segment once.
+    pub fn attempt(&mut self, segment: Sound, attempt: Attempt) -> Result<Decoded, EngineError> {
         let start = Instant::now();
-        self.spectrogram(attempt.audio_ctx)?;
+        self.spectrogram(segment, attempt.audio_ctx)?;
         self.state.encode(0, self.threads)?;
         let encode = start.elapsed();
-        let mut decoded = self.decode(attempt)?;
+        let mut decoded = self.decode(segment, attempt)?;
         decoded.encode = encode;
         decoded.decode = start.elapsed() - encode;
         Ok(decoded)
@@ -154,35 +148,43 @@ impl Engine {
     ///
     /// whisper.cpp offers no call of its own for the context: `whisper_full` stores it. Asked for 100 ms, its
     /// shortest, it does so after the whole spectrogram and returns before the first encoder run.
-    fn spectrogram(&mut self, audio_ctx: usize) -> Result<(), WhisperError> {
+    fn spectrogram(&mut self, segment: Sound, audio_ctx: usize) -> Result<(), WhisperError> {
         let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
         parameters.set_n_threads(self.threads as i32);
         parameters.set_print_progress(false);
         parameters.set_audio_ctx(audio_ctx as i32);
         parameters.set_duration_ms(100);
-        self.state.full(parameters, &self.samples)
+        self.full(parameters, segment)
     }
 
-    fn decode(&mut self, attempt: Attempt) -> Result<Decoded, WhisperError> {
-        let token_cap = guard::token_cap(self.samples.len()).min(TOKENS_MAX);
+    /// `whisper_full` on the segment, padded to what it takes at least.
+    fn full(&mut self, parameters: FullParams, segment: Sound) -> Result<(), WhisperError> {
+        /// whisper.cpp ignores sound shorter than 100 ms.
+        const SAMPLES_MIN: usize = SAMPLE_RATE_HZ / 5;
+        let mut padded = [0.0; SAMPLES_MIN];
+        if segment.samples.len() >= SAMPLES_MIN {
+            return self.state.full(parameters, segment.samples);
+        }
+        padded[..segment.samples.len()].copy_from_slice(segment.samples);
+        self.state.full(parameters, &padded)
+    }
+
+    fn decode(&mut self, segment: Sound, attempt: Attempt) -> Result<Decoded, WhisperError> {
+        let speech_end = segment.speech_end / SAMPLES_PER_POSITION;
+        let token_cap = guard::token_cap(segment.samples.len()).min(TOKENS_MAX);
         let mut past = 0;
         self.step(self.vocabulary.start_of_transcript, &mut past)?;
         let no_speech_prob = probability(self.state.get_logits()?, self.vocabulary.no_speech);
         if !attempt.timestamps {
             self.step(self.vocabulary.no_timestamps, &mut past)?;
         }
-        let mut sampler = Sampler::new(self.vocabulary, attempt.timestamps, self.speech_end);
+        let mut sampler = Sampler::new(self.vocabulary, attempt.timestamps, speech_end);
         let mut tokens = Vec::with_capacity(token_cap);
         let mut logprob_sum = 0.0;
         let ending = loop {
             let choice = sampler.choose(self.state.get_logits()?);
             let is_text = choice.token < self.vocabulary.end_of_text;
-            log::trace!(
-                "token {} ({:.2}), time stamps begin at {}",
-                choice.token,
-                choice.logprob,
-                self.vocabulary.first_timestamp
-            );
+            log::trace!("token {} ({:.2})", choice.token, choice.logprob);
             if choice.token <= self.vocabulary.end_of_text {
                 logprob_sum += choice.logprob;
             }
@@ -205,7 +207,7 @@ impl Engine {
         Ok(Decoded {
             tokens,
             ending,
-            unheard: if attempt.timestamps { self.speech_end.saturating_sub(sampler.closed_at) } else { 0 },
+            unheard: if attempt.timestamps { speech_end.saturating_sub(sampler.closed_at) } else { 0 },
             mean_logprob,
             no_speech_prob,
             encode: Duration::ZERO,
@@ -231,7 +233,7 @@ impl Engine {
     }
 
     /// whisper.cpp's own greedy decoding of the padded 30 s window, the measure of things.
-    pub fn whisper_cpp(&mut self) -> Result<Decoded, EngineError> {
+    pub fn whisper_cpp(&mut self, segment: Sound) -> Result<Decoded, EngineError> {
         let start = Instant::now();
         let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
         parameters.set_n_threads(self.threads as i32);
@@ -239,7 +241,7 @@ impl Engine {
         parameters.set_no_context(true);
         parameters.set_no_timestamps(true);
         parameters.set_temperature_inc(0.0);
-        self.state.full(parameters, &self.samples)?;
+        self.full(parameters, segment)?;
         let mut tokens = Vec::new();
         let (mut logprob_sum, mut count, mut no_speech_prob) = (0.0, 0, 0.0_f32);
         for segment in self.state.as_iter() {

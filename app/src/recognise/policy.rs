@@ -1,6 +1,8 @@
 //! How a segment is recognised: the context to try, and what makes a result doubtful enough to try again.
 
-use super::engine::{AUDIO_CTX_FULL, Attempt, Decoded, Ending, Engine, EngineError, SAMPLES_PER_POSITION};
+use super::engine::{
+    AUDIO_CTX_FULL, Attempt, Decoded, Ending, Engine, EngineError, SAMPLES_PER_POSITION, Sound,
+};
 use super::guard;
 use super::protocol::{Text, Transcript};
 
@@ -10,11 +12,12 @@ use super::protocol::{Text, Transcript};
 const MARGIN_POSITIONS: usize = 256;
 /// Contexts are rounded up to this, so that few different graph sizes occur.
 const ROUNDING_POSITIONS: usize = 64;
-/// Mean log-probability under which a transcript is not believed (OpenAI `transcribe.py`, `logprob_threshold`).
-const MEAN_LOGPROB_MIN: f32 = -1.0;
+/// Mean log-probability under which a short context's transcript is not believed. OpenAI's `transcribe.py` takes
+/// −1.0 for the full context; clear speech is above −0.4, and most of what a short context spoils lies between.
+const MEAN_LOGPROB_MIN: f32 = -0.6;
 
-/// Speech that the text may leave out at its end, in encoder positions: one second. Time stamps are often half a
-/// second off; a phrase that the decoder dropped is longer.
+/// Speech that the text may leave out at its end, in encoder positions: 0.6 s. Time stamps are often half a second
+/// off; a phrase that the decoder dropped is longer.
 const UNHEARD_POSITIONS_MAX: usize = 30;
 
 /// The shortened context for a segment of so many samples.
@@ -31,13 +34,12 @@ fn doubtful(decoded: &Decoded) -> bool {
 }
 
 /// Oratype's way: a short context with time stamps, and the full one when the result is doubtful.
-pub fn product(engine: &mut Engine, samples: &[f32], speech_end: usize) -> Result<Transcript, EngineError> {
-    engine.set_segment(samples, speech_end);
-    let trimmed = Attempt { audio_ctx: trimmed_audio_ctx(samples.len()), timestamps: true };
+pub fn product(engine: &mut Engine, segment: Sound) -> Result<Transcript, EngineError> {
+    let trimmed = Attempt { audio_ctx: trimmed_audio_ctx(segment.samples.len()), timestamps: true };
     let full = Attempt { audio_ctx: AUDIO_CTX_FULL, timestamps: false };
     let mut transcript = Transcript::default();
     for attempt in [trimmed, full] {
-        let decoded = engine.attempt(attempt)?;
+        let decoded = engine.attempt(segment, attempt)?;
         transcript.suspect = doubtful(&decoded);
         fill(&mut transcript, engine, &decoded, attempt.audio_ctx);
         if !transcript.suspect {
@@ -50,14 +52,13 @@ pub fn product(engine: &mut Engine, samples: &[f32], speech_end: usize) -> Resul
 
 /// Recognise a moment of silence, so that every weight has been touched before the first word.
 pub fn warm_up(engine: &mut Engine) -> Result<(), EngineError> {
-    engine.set_segment(&[], 0);
-    engine.attempt(Attempt { audio_ctx: ROUNDING_POSITIONS, timestamps: true }).map(drop)
+    let silence = Sound { samples: &[], speech_end: 0 };
+    engine.attempt(silence, Attempt { audio_ctx: ROUNDING_POSITIONS, timestamps: true }).map(drop)
 }
 
 /// The full context, as whisper.cpp does it by itself.
-pub fn full_context(engine: &mut Engine, samples: &[f32]) -> Result<Transcript, EngineError> {
-    engine.set_segment(samples, samples.len());
-    let decoded = engine.whisper_cpp()?;
+pub fn full_context(engine: &mut Engine, segment: Sound) -> Result<Transcript, EngineError> {
+    let decoded = engine.whisper_cpp(segment)?;
     let mut transcript = Transcript::default();
     fill(&mut transcript, engine, &decoded, AUDIO_CTX_FULL);
     Ok(transcript)

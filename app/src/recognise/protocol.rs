@@ -46,6 +46,7 @@ pub struct Request {
 }
 
 /// From the recogniser to the program.
+#[expect(clippy::large_enum_variant, reason = "nearly every reply is a transcript; none is stored")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     /// The model is loaded and warm.

@@ -18,9 +18,9 @@ use crate::metrics::peak_rss_bytes;
 /// Time for a new recogniser to load its model. A Zero 2 W reads the model's 43 MB from RAM and checks them in
 /// some seconds; a PC needs a third of one.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// Recognisers that one segment may bring down before it is given up: a crash by chance deserves a second try, a
+/// Recognisers that one segment may bring down before it is given up: a crash by chance deserves another try, a
 /// crash by this very sound would go on for ever.
-const TRIES_MAX: u32 = 2;
+const TRIES_MAX: u32 = 3;
 
 /// How the recogniser is started and watched.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub enum RecogniseError {
     #[error("{0}")]
     Unusable(String),
     /// This segment could not be recognised; the next one may.
-    #[error("a segment could not be recognised: {0}")]
+    #[error("recogniser process: {0}; starting another")]
     Segment(LinkError),
 }
 
@@ -60,7 +60,8 @@ pub struct Supervisor {
     options: SupervisorOptions,
     memory: SharedMemory,
     stats: Arc<RecogniserStats>,
-    running: Running,
+    /// None after a crash or a hang, until the next request.
+    running: Option<Running>,
 }
 
 struct Running {
@@ -74,7 +75,7 @@ impl Supervisor {
         let stats = Arc::new(RecogniserStats::default());
         let running = Running::start(&options, &memory)?;
         stats.pid.store(running.child.id(), Ordering::Relaxed);
-        Ok(Self { options, memory, stats, running })
+        Ok(Self { options, memory, stats, running: Some(running) })
     }
 
     /// Counters that may be read from other threads.
@@ -90,41 +91,55 @@ impl Supervisor {
             speech_end: segment.speech_end as u32,
             engine,
         };
-        let mut tries = 1;
+        let mut tries = 0;
         loop {
-            let fault = match self.ask(&request) {
-                Ok(Reply::Transcript(transcript)) => {
-                    self.note_memory();
-                    return Ok(transcript);
-                }
-                Ok(_) => LinkError::Malformed,
-                Err(fault) => fault,
-            };
-            log::error!("recogniser: {fault}; starting it again");
-            self.restart()?;
-            if tries == TRIES_MAX {
-                return Err(RecogniseError::Segment(fault));
-            }
             tries += 1;
+            let error = match self.ask(&request) {
+                Ok(transcript) => return Ok(transcript),
+                Err(error) => error,
+            };
+            log::error!("{error}");
+            self.stop();
+            if tries == TRIES_MAX {
+                return Err(error);
+            }
         }
     }
 
-    fn ask(&self, request: &Request) -> Result<Reply, LinkError> {
-        self.running.link.send(request)?;
-        self.running.link.receive(Some(self.options.timeout))
+    /// Ask the recogniser, a new one if there is none.
+    fn ask(&mut self, request: &Request) -> Result<Transcript, RecogniseError> {
+        let running = match &self.running {
+            Some(running) => running,
+            None => {
+                self.stats.restarts.fetch_add(1, Ordering::Relaxed);
+                let running = Running::start(&self.options, &self.memory)?;
+                self.stats.pid.store(running.child.id(), Ordering::Relaxed);
+                self.running.insert(running)
+            }
+        };
+        let fault = match running
+            .link
+            .send(request)
+            .and_then(|()| running.link.receive(Some(self.options.timeout)))
+        {
+            Ok(Reply::Transcript(transcript)) => {
+                self.note_memory();
+                return Ok(transcript);
+            }
+            Ok(_) => LinkError::Malformed,
+            Err(fault) => fault,
+        };
+        Err(RecogniseError::Segment(fault))
     }
 
-    fn restart(&mut self) -> Result<(), RecogniseError> {
+    /// End the recogniser; the next request starts another.
+    fn stop(&mut self) {
         self.note_memory();
-        self.running.kill();
-        self.stats.restarts.fetch_add(1, Ordering::Relaxed);
-        self.running = Running::start(&self.options, &self.memory)?;
-        self.stats.pid.store(self.running.child.id(), Ordering::Relaxed);
-        Ok(())
+        self.running = None;
     }
 
     fn note_memory(&self) {
-        if let Some(bytes) = peak_rss_bytes(self.running.child.id()) {
+        if let Some(bytes) = self.running.as_ref().and_then(|running| peak_rss_bytes(running.child.id())) {
             self.stats.peak_rss_bytes.fetch_max(bytes, Ordering::Relaxed);
         }
     }
@@ -143,9 +158,11 @@ impl Running {
             .arg("--model")
             .arg(&worker.model)
             .args(["--threads", &worker.engine.threads.to_string()])
-            .args(["--cores", &cores.join(",")])
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null());
+        if !cores.is_empty() {
+            command.args(["--cores", &cores.join(",")]);
+        }
         if worker.engine.flash_attention {
             command.arg("--flash-attention");
         }

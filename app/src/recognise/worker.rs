@@ -12,7 +12,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::time::{ClockId, clock_gettime};
 
 use super::audio::AudioView;
-use super::engine::{Engine, EngineOptions};
+use super::engine::{Engine, EngineOptions, Sound};
 use super::policy;
 use super::protocol::{self, Link, LinkError, Reply};
 use crate::models;
@@ -31,7 +31,7 @@ pub struct WorkerOptions {
 /// Serve requests until the other side closes the socket.
 pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
     // Ctrl-C in a terminal goes to every process of the group; the parent decides what it means.
-    for ignored in [Signal::SIGINT, Signal::SIGTERM] {
+    for ignored in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT] {
         // SAFETY: ignoring a signal installs no handler.
         let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
     }
@@ -43,7 +43,9 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
         std::io::stdin().as_fd().try_clone_to_owned().map_err(|e| LinkError::Socket(errno(&e)))?,
     );
     let audio = AudioView::new(link.receive_fd()?).map_err(LinkError::Socket)?;
-    if let Err(error) = oratype_hal::sched::pin_to(&options.cores) {
+    if !options.cores.is_empty()
+        && let Err(error) = oratype_hal::sched::pin_to(&options.cores)
+    {
         log::warn!("recogniser cores: {error}");
     }
 
@@ -71,9 +73,12 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
             other => other?,
         };
         let cpu_before = cpu_time();
-        let result = audio.segment(request.slot, request.samples).map(|samples| match request.engine {
-            protocol::Engine::Product => policy::product(&mut engine, samples, request.speech_end as usize),
-            protocol::Engine::FullContext => policy::full_context(&mut engine, samples),
+        let result = audio.segment(request.slot, request.samples).map(|samples| {
+            let segment = Sound { samples, speech_end: request.speech_end as usize };
+            match request.engine {
+                protocol::Engine::Product => policy::product(&mut engine, segment),
+                protocol::Engine::FullContext => policy::full_context(&mut engine, segment),
+            }
         });
         let reply = match result {
             Some(Ok(mut transcript)) => {

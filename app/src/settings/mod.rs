@@ -98,19 +98,6 @@ impl Settings {
         }
         Ok(Self::from_bytes(&bytes))
     }
-
-    /// Reads the settings file of a place where none needs to be: the defaults when it is missing.
-    ///
-    /// # Errors
-    /// As [`Settings::load`], except for a missing file.
-    pub fn load_if_present(path: &Path) -> Result<(Self, Vec<Problem>), LoadError> {
-        match Self::load(path) {
-            Err(LoadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Ok(Default::default())
-            }
-            other => other,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -229,9 +229,7 @@ fn files_are_loaded_or_refused_by_name() {
     let missing = folder.path().join("missing.toml");
     let error = Settings::load(&missing).unwrap_err().to_string();
     assert!(error.contains("missing.toml") && error.contains("defaults"), "{error}");
-    assert_eq!(Settings::load_if_present(&missing).unwrap(), (Settings::default(), vec![]));
-
-    assert!(Settings::load_if_present(folder.path()).is_err(), "a folder is no settings file");
+    assert!(Settings::load(folder.path()).is_err(), "a folder is no settings file");
 
     let large = folder.path().join("large.toml");
     std::fs::write(&large, vec![b'#'; FILE_BYTES_MAX as usize + 1]).unwrap();

@@ -14,7 +14,7 @@ mod scripted;
 mod terminal;
 
 pub use scripted::{RecordingLed, ScriptedButton};
-pub use terminal::{TAP, TerminalButton, TerminalLed};
+pub use terminal::{TerminalButton, TerminalLed};
 
 use crate::time::Timestamp;
 

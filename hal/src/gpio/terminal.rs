@@ -13,9 +13,6 @@ use nix::unistd;
 use super::{Button, Edge, GpioError, Led};
 use crate::time::{Clock, Timestamp};
 
-/// How long a tap lasts, and the least time between two: longer than any debounce, shorter than a hold.
-pub const TAP: Duration = Duration::from_millis(50);
-
 /// Bytes read at once. Each may be a tap, so this also bounds the edges that wait.
 const READ_BYTES: usize = 32;
 
@@ -26,24 +23,27 @@ const READ_BYTES: usize = 32;
 pub struct TerminalButton<F> {
     input: Option<F>,
     clock: Arc<dyn Clock>,
+    /// How long a tap lasts, and the least time between two.
+    tap: Duration,
     edges: VecDeque<Edge>,
     /// When the next tap can begin.
     free_at: Timestamp,
 }
 
 impl TerminalButton<Stdin> {
-    /// Standard input, stamped with `clock`.
-    pub fn stdin(clock: Arc<dyn Clock>) -> Self {
-        Self::new(io::stdin(), clock)
+    /// Standard input, stamped with `clock`; a tap is `tap` long.
+    pub fn stdin(clock: Arc<dyn Clock>, tap: Duration) -> Self {
+        Self::new(io::stdin(), clock, tap)
     }
 }
 
 impl<F: AsFd> TerminalButton<F> {
-    /// Any file, pipe or terminal, stamped with `clock`.
-    pub fn new(input: F, clock: Arc<dyn Clock>) -> Self {
+    /// Any file, pipe or terminal, stamped with `clock`; a tap is `tap` long.
+    pub fn new(input: F, clock: Arc<dyn Clock>, tap: Duration) -> Self {
         Self {
             input: Some(input),
             clock,
+            tap,
             edges: VecDeque::with_capacity(2 * READ_BYTES),
             free_at: Timestamp::ZERO,
         }
@@ -68,8 +68,8 @@ impl<F: AsFd> TerminalButton<F> {
                 for _ in bytes[..count].iter().filter(|&&b| b == b'\n') {
                     let down = self.free_at.max(self.clock.now());
                     self.edges.push_back(Edge { at: down, pressed: true });
-                    self.edges.push_back(Edge { at: down + TAP, pressed: false });
-                    self.free_at = down + 2 * TAP;
+                    self.edges.push_back(Edge { at: down + self.tap, pressed: false });
+                    self.free_at = down + 2 * self.tap;
                 }
             }
         }
@@ -132,6 +132,8 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::sync::Mutex;
 
+    const TAP: Duration = Duration::from_millis(50);
+
     use super::*;
     use crate::gpio::conformance;
 
@@ -152,7 +154,7 @@ mod tests {
     fn button() -> (TerminalButton<OwnedFd>, File, Arc<SetClock>) {
         let (reader, writer) = unistd::pipe().unwrap();
         let clock = Arc::new(SetClock(Mutex::new(1000 * MS)));
-        (TerminalButton::new(reader, clock.clone()), writer.into(), clock)
+        (TerminalButton::new(reader, clock.clone(), TAP), writer.into(), clock)
     }
 
     fn edges(times_ms: &[u32]) -> Vec<Edge> {
