@@ -1,5 +1,7 @@
 //! The command line besides dictation: measure, score, verify, check, explain.
 
+#![expect(clippy::unwrap_used, reason = "a test, though clippy knows only its test functions as such")]
+
 use std::fs;
 use std::path::Path;
 
