@@ -1,5 +1,7 @@
 //! The rules of the house that a compiler does not check: who may know whom, and where things are.
 
+#![expect(clippy::unwrap_used, reason = "a test, though clippy knows only its test functions as such")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

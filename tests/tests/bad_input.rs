@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use oratype::models;
 use oratype_tests::needs::{Dictation, folder_for_test, models, workspace, write};
 use oratype_tests::oratype::run;
@@ -51,7 +53,11 @@ fn recordings_that_cannot_be_played_are_refused() {
     let folder = folder_for_test();
     let good = second(folder.path());
     let whole = fs::read(&good).unwrap();
-    let cases: [(PathBuf, &[&str]); 7] = [
+    let pipe = folder.path().join("pipe");
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+    let cases: [(PathBuf, &[&str]); 9] = [
+        (pipe, &["not a regular file", "give the path of a WAV file"]),
+        ("/dev/zero".into(), &["not a regular file", "give the path of a WAV file"]),
         (folder.path().join("missing.wav"), &["No such file", "give the path of a WAV file"]),
         (folder.path().into(), &["give the path of a WAV file"]),
         (write(folder.path(), "nothing.wav", ""), &["empty", "record it again"]),
@@ -174,6 +180,17 @@ fn a_place_that_cannot_be_typed_to_is_refused() {
     }
 }
 
+/// Text that cannot be written is said to be missing.
+#[test]
+fn a_disk_that_is_full_is_no_success() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let recording = &dictation.utterance("vm-whichbox").path;
+    let outcome = run(dictate(dictation.models(), recording, &["--type", "/dev/full"]));
+    assert_eq!((outcome.status.code(), outcome.stdout.as_str()), (Some(1), ""), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    assert_says(&outcome.stderr, &["No space left", "characters were not typed"]);
+}
+
 /// A settings file with mistakes does not stop the appliance; the check of it fails.
 #[test]
 fn mistakes_in_settings_are_named_and_the_defaults_used() {
@@ -220,10 +237,9 @@ fn bad_manifests_and_results_are_refused() {
     let Some(models) = models() else { return };
     let folder = folder_for_test();
     second(folder.path());
-    let bench = |args: &[&str]| {
-        let models = ["bench", "--pace", "fast", "--models", models.to_str().unwrap()];
-        run(models.iter().chain(args)).refusal()
-    };
+    let models = models.to_str().unwrap();
+    let bench_args = ["bench", "--pace", "fast", "--models", models];
+    let bench = |args: &[&str]| run(bench_args.iter().chain(args)).refusal();
     let good = format!("{HEADER}a\tsecond.wav\t1\tnobody\t\n");
     let cases: [(&str, String, &str); 6] = [
         ("empty.tsv", String::new(), "the manifest is empty"),
@@ -241,6 +257,10 @@ fn bad_manifests_and_results_are_refused() {
     let good = good.to_str().unwrap();
     let line = bench(&["--set", good, "--out", "/nonexistent/out.jsonl"]);
     assert_says(&line, &["/nonexistent/out.jsonl", "give a path in a folder that exists"]);
+    // Here the recordings have played before it shows, so progress is told as well.
+    let outcome = run(bench_args.iter().chain(&["--set", good, "--out", "/dev/full"]));
+    assert_eq!((outcome.status.code(), outcome.stdout.as_str()), (Some(1), ""), "{}", outcome.stderr);
+    assert_says(outcome.stderr.lines().last().unwrap(), &["/dev/full: No space left", "has room"]);
     let bad_recording = write(folder.path(), "second.wav", "no sound");
     assert_says(&bench(&["--set", good]), &[bad_recording.to_str().unwrap()]);
     for (content, says) in [("", "no results"), ("{}\n", ":1: "), ("not json\n", ":1: ")] {

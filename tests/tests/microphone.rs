@@ -1,5 +1,7 @@
 //! Live dictation through alsa-lib: a microphone made of software that hears recorded speech, Enter as the button.
 
+#![expect(clippy::unwrap_used, reason = "a test, though clippy knows only its test functions as such")]
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

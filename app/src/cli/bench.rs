@@ -56,10 +56,8 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
     let utterances = manifest::load(set)?;
     let mut out = match &args.out {
         Some(path) => {
-            let file = File::create(path).map_err(|e| {
-                format!("{}: {e}; give a path in a folder that exists and can be written", path.display())
-            })?;
-            Some(BufWriter::new(file))
+            let file = File::create(path).map_err(|e| not_written(path, &e))?;
+            Some((path, BufWriter::new(file)))
         }
         None => None,
     };
@@ -95,14 +93,14 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
         let Some(report) = next_report(&finished, &pipeline) else { break };
         let cpu = process_cpu() - cpu_before + report.recogniser_cpu;
         let result = result_of(utterance, &report, cpu);
-        if let Some(out) = &mut out {
-            result.write_line(out)?;
+        if let Some((path, out)) = &mut out {
+            result.write_line(out).map_err(|e| not_written(path, &e))?;
         }
         results.push(result);
         progress.advance();
     }
-    if let Some(out) = &mut out {
-        out.flush()?;
+    if let Some((path, out)) = &mut out {
+        out.flush().map_err(|e| not_written(path, &e))?;
     }
     let mb = |bytes: u64| bytes as f64 / 1e6;
     let peak = PeakRss {
@@ -114,6 +112,10 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
         return Err(format!("{fault}, after {} of {} utterances", results.len(), utterances.len()).into());
     }
     Ok(Summary::of(&results, Some(peak)))
+}
+
+fn not_written(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}; give a path in a folder that exists and has room", path.display())
 }
 
 /// The next dictation's report; `None` when the pipeline ended instead.

@@ -67,8 +67,12 @@ mod tests {
 
     #[test]
     fn doubt_needs_weak_evidence() {
-        let weak = SpeechEvidence { speech_frames: 4, ..SpeechEvidence::default() };
-        let strong = SpeechEvidence { speech_frames: 30, ..SpeechEvidence::default() };
+        let evidence = |speech_frames| {
+            let mut evidence = SpeechEvidence::default();
+            evidence.speech_frames = speech_frames;
+            evidence
+        };
+        let (weak, strong) = (evidence(4), evidence(30));
         let cases = [
             (transcript("Thank you.", -0.4, 0.1), weak, Some(Refusal::MadeUp)),
             (transcript("Thank you.", -0.4, 0.1), strong, None),

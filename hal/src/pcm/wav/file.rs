@@ -4,11 +4,12 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Seek};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::libc;
 use nix::sys::stat::Mode;
 
 use super::WavError;
@@ -94,10 +95,12 @@ impl WavFile {
         let unsupported = |reason: String| WavError::Unsupported { path: path.into(), reason };
 
         let c_path = CString::new(path.as_os_str().as_bytes()).map_err(|e| unreadable(e.into()))?;
-        let file = File::open(path).map_err(unreadable)?;
+        // Opening a named pipe would wait for whoever writes to it; regular files ignore the flag.
+        let file =
+            File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(unreadable(ErrorKind::InvalidInput.into()));
+            return Err(unreadable(std::io::Error::new(ErrorKind::InvalidInput, "not a regular file")));
         }
         if metadata.len() == 0 {
             return Err(WavError::Empty { path: path.into() });

@@ -1,0 +1,185 @@
+//! The command line besides dictation: measure, score, verify, check, explain.
+
+#![expect(clippy::unwrap_used, reason = "a test, though clippy knows only its test functions as such")]
+
+use std::fs;
+use std::path::Path;
+
+use oratype::models;
+use oratype_tests::needs::{Dictation, folder_for_test, models, workspace, write};
+use oratype_tests::oratype::{Outcome, run};
+use oratype_tests::words::edits;
+use serde_json::Value;
+
+/// The value of a row of a summary, up to its unit.
+#[track_caller]
+fn figure(summary: &str, row: &str) -> f64 {
+    let line = summary.lines().find(|line| line.starts_with(row));
+    let line = line.unwrap_or_else(|| panic!("no {row} in:\n{summary}"));
+    line[row.len()..].split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// `oratype bench` on three recordings: its summary, and the lines of its output file.
+fn bench(dictation: &Dictation, folder: &Path, more: &[&str]) -> (String, Vec<Value>) {
+    let mut manifest = "id\tpath\tduration_s\tspeaker\treference\n".to_owned();
+    for id in ["conf-invalid", "vm-whichbox", "auth-incorrect"] {
+        let utterance = dictation.utterance(id);
+        manifest += &format!(
+            "{id}\t{}\t{}\t{}\t{}\n",
+            utterance.path.display(),
+            utterance.duration_s,
+            utterance.speaker,
+            utterance.reference
+        );
+    }
+    let set = write(folder, "set.tsv", manifest);
+    let out = folder.join("out.jsonl");
+    let models = dictation.models().to_str().unwrap();
+    let args = ["bench", "--models", models, "--set", set.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let summary = run(args.iter().chain(more)).success();
+    let lines = fs::read_to_string(out).unwrap();
+    (summary, lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+#[test]
+fn a_benchmark_writes_what_it_measured_and_sums_it_up() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let folder = folder_for_test();
+    let (summary, lines) = bench(&dictation, folder.path(), &["--pace", "realtime"]);
+    assert_eq!(lines.len(), 3);
+    for (line, id) in lines.iter().zip(["conf-invalid", "vm-whichbox", "auth-incorrect"]) {
+        let utterance = dictation.utterance(id);
+        assert_eq!(line["id"], id);
+        assert_eq!(line["reference"], utterance.reference.as_str());
+        assert_eq!(line["duration_s"], utterance.duration_s);
+        assert!(edits(&utterance.reference, line["text"].as_str().unwrap()).edits() <= 1, "{line}");
+        let number = |key: &str| line[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {line}"));
+        assert!(number("cpu_ms") > 1.0, "{line}");
+        assert!((1.0..=1500.0).contains(&number("audio_ctx")), "{line}");
+        assert!(number("retries") >= 0.0 && number("segments") == 1.0, "{line}");
+        assert!(number("release_to_first_key_ms") <= number("release_to_last_key_ms"), "{line}");
+        assert!(number("endpoint_ms") <= number("release_to_first_key_ms"), "{line}");
+        for stage in ["capture_ms", "queue_ms", "encode_ms", "decode_ms", "compose_ms", "type_ms"] {
+            assert!(number(stage) >= 0.0, "{line}");
+        }
+    }
+    assert_eq!(figure(&summary, "utterances"), 3.0);
+    assert!(figure(&summary, "WER") < 10.0, "{summary}");
+    assert!(figure(&summary, "RTF") > 0.0, "{summary}");
+    for row in ["CPU per utterance", "capture", "endpoint", "mel + encode", "decode", "compose", "type"] {
+        figure(&summary, row);
+    }
+    for column in ["p50", "p95", "p99"] {
+        assert!(summary.contains(column), "{summary}");
+    }
+    // The product's promise for both processes together; far above what a leak-free run takes.
+    assert!((1.0..130.0).contains(&figure(&summary, "peak RSS")), "{summary}");
+
+    // The same results give the same figures again; memory is not in the file.
+    let score = run(["bench", "--score", folder.path().join("out.jsonl").to_str().unwrap()]).success();
+    for row in ["utterances", "words", "WER", "audio", "RTF"] {
+        assert_eq!(figure(&score, row), figure(&summary, row), "{row}");
+    }
+}
+
+#[test]
+fn the_whole_window_can_be_benchmarked() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let folder = folder_for_test();
+    let (summary, lines) = bench(&dictation, folder.path(), &["--pace", "fast", "--engine", "full-context"]);
+    assert!(lines.iter().all(|line| line["audio_ctx"] == 1500 && line["retries"] == 0), "{lines:?}");
+    assert!(figure(&summary, "WER") < 10.0, "{summary}");
+}
+
+/// Results of another engine have nothing but words.
+#[test]
+fn other_engines_are_scored_by_the_same_rules() {
+    let folder = folder_for_test();
+    let results = "{\"id\": \"a\", \"text\": \"it's five dollars\", \"reference\": \"It is $5.\"}\n\
+                   {\"id\": \"b\", \"text\": \"open a door\", \"reference\": \"Open the door.\"}\n";
+    let results = write(folder.path(), "other.jsonl", results);
+    let summary = run(["bench", "--score", results.to_str().unwrap()]).success();
+    assert_eq!(figure(&summary, "utterances"), 2.0);
+    assert_eq!(figure(&summary, "words"), 6.0);
+    assert_eq!(figure(&summary, "WER"), 16.67);
+}
+
+#[test]
+fn models_are_verified() {
+    let Some(folder) = models() else { return };
+    for model in models::ALL {
+        let said = run(["model", "verify", folder.join(model.name).to_str().unwrap()]).success();
+        assert!(said.contains(model.name) && said.contains(model.sha256), "{said}");
+    }
+}
+
+#[test]
+fn the_settings_that_come_with_it_are_good_and_complete() {
+    let file = workspace().join("app/oratype.toml");
+    let said = run(["settings", "check", file.to_str().unwrap()]).success();
+    assert!(said.ends_with("oratype.toml: no problems\n"), "{said}");
+    assert_eq!(run(["settings", "example"]).success(), fs::read_to_string(file).unwrap());
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&[], &["run", "bench", "model", "settings", "--verbose"]),
+        (
+            &["run"],
+            &[
+                "--wav",
+                "--mic",
+                "--type",
+                "print",
+                "uinput",
+                "PATH",
+                "--pace",
+                "realtime",
+                "fast",
+                "--settings",
+            ],
+        ),
+        (
+            &["bench"],
+            &[
+                "--set",
+                "MANIFEST.tsv",
+                "--pace",
+                "--out",
+                "FILE.jsonl",
+                "--engine",
+                "full-context",
+                "--score",
+            ],
+        ),
+        (&["model"], &["verify"]),
+        (&["settings"], &["check", "example"]),
+        (&["settings", "check"], &["FILE"]),
+    ];
+    for (command, mentions) in cases {
+        let help = run(command.iter().chain(&["--help"])).success();
+        for mention in mentions {
+            assert!(help.contains(mention), "no {mention} in the help of {command:?}:\n{help}");
+        }
+        assert!(!help.contains("recogniser"), "a command for the program's own use is shown:\n{help}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_explained() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["run"], "--wav"),
+        (&["run", "--wav", "a.wav", "--mic"], "cannot be used with"),
+        (&["run", "--wav", "a.wav", "--pace", "slow"], "realtime, fast"),
+        (&["run", "--wav", "a.wav", "--board", "toaster"], "desk"),
+        (&["bench"], "--set"),
+        (&["dictate"], "unrecognized subcommand"),
+    ];
+    for (args, says) in cases {
+        let Outcome { status, stdout, stderr, .. } = run(args);
+        assert_eq!(status.code(), Some(2), "{args:?}: {stderr}");
+        assert_eq!(stdout, "", "{args:?}");
+        assert!(stderr.contains(says), "{args:?}: {stderr}");
+    }
+}
