@@ -19,8 +19,9 @@ pub const RING_FULL_WAIT: Duration = Duration::from_millis(10);
 /// other devices does not delay it; far below 99, where the kernel's own watchdog and migration threads run.
 pub const CAPTURE_PRIORITY: u8 = 70;
 
-/// Samples (16 kHz) of one segment slot: 30 s, the window of the model.
-pub const SEGMENT_SAMPLES_MAX: usize = 30 * 16_000;
+/// Samples (16 kHz) of one segment slot: 30 s, the window of the model, rounded up to whole pages (of 4, 16 or
+/// 64 KiB) as `f32`.
+pub const SEGMENT_SAMPLES_MAX: usize = 30 * 16_384;
 
 /// Segment slots: one being recorded, one being recognised, and six that wait. At 28 s each they hold almost three
 /// minutes of speech for a recogniser that was restarted or is slow; 15 MB when all were used once.

@@ -77,7 +77,7 @@ enum Pace {
 enum Engine {
     /// Oratype's own way: context cut to the speech, guarded
     Product,
-    /// whisper.cpp's own: the whole 30 s window, for comparison
+    /// whisper.cpp's own: the whole 30 s window, beam search of five; for comparison
     FullContext,
 }
 

@@ -22,8 +22,10 @@ const CUT_FROM_SAMPLES: usize = 12 * SAMPLE_RATE_HZ;
 const PAUSE_SAMPLES: u64 = (SAMPLE_RATE_HZ / 2) as u64;
 /// No segment is longer: the model hears 30 s at most and needs some silence at the end.
 const CUT_AT_SAMPLES: usize = 28 * SAMPLE_RATE_HZ;
-/// Without a pause, the quietest place is looked for in this last part of the segment.
+/// Without a pause, the quietest place is looked for in this last part of the segment,
 const QUIET_SEARCH_SAMPLES: usize = 8 * SAMPLE_RATE_HZ;
+/// but not in its last second: what is left over must be long enough to be known as speech.
+const QUIET_LEFT_OVER_SAMPLES: usize = SAMPLE_RATE_HZ;
 /// Length of the stretch whose loudness counts there: shorter than a syllable, longer than a pitch period.
 const QUIET_WINDOW_SAMPLES: usize = SAMPLE_RATE_HZ / 20;
 /// Silence kept around the speech of a segment. Words that the detector misses at its edges are within it.
@@ -289,6 +291,7 @@ fn segment(mut slot: Slot, offset: u64, evidence: SpeechEvidence, closed: Instan
     slot.truncate(in_slot(last) + EDGE_SILENCE_SAMPLES);
     slot.discard_front(begin);
     let speech_end = (in_slot(last) - begin).min(slot.samples().len());
+    slot.hand_over();
     Some(Segment { slot, speech_end, evidence, closed })
 }
 
@@ -296,7 +299,8 @@ fn segment(mut slot: Slot, offset: u64, evidence: SpeechEvidence, closed: Instan
 fn quietest(samples: &[f32]) -> usize {
     let from = samples.len() - QUIET_SEARCH_SAMPLES;
     let energy = |window: &[f32]| window.iter().map(|s| s * s).sum::<f32>();
-    let windows = samples[from..].chunks_exact(QUIET_WINDOW_SAMPLES).map(energy).enumerate();
+    let to = samples.len() - QUIET_LEFT_OVER_SAMPLES;
+    let windows = samples[from..to].chunks_exact(QUIET_WINDOW_SAMPLES).map(energy).enumerate();
     let quietest = windows.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index);
     from + quietest * QUIET_WINDOW_SAMPLES + QUIET_WINDOW_SAMPLES / 2
 }

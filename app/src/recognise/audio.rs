@@ -12,9 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 
 use crate::sizes::{SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS};
+
+// Slots begin at page boundaries, as `release_pages` needs.
+const _: () = assert!((SEGMENT_SAMPLES_MAX * size_of::<f32>()).is_multiple_of(1 << 16));
 
 const POOL_BYTES: usize = SEGMENT_SLOTS * SEGMENT_SAMPLES_MAX * size_of::<f32>();
 
@@ -39,6 +42,14 @@ impl Mapping {
         assert!(index < SEGMENT_SLOTS);
         // SAFETY: the index was checked, so the result lies inside the mapping; pages are aligned for f32.
         unsafe { self.0.cast::<f32>().add(index * SEGMENT_SAMPLES_MAX) }
+    }
+
+    /// Let go of this process's page table entries for a slot. The memory itself, and what is in it, stays; the
+    /// next access finds it again. Keeps a segment from counting in both processes' resident sets for ever.
+    fn release_pages(&self, index: usize) {
+        let address = self.slot(index).cast();
+        // SAFETY: of a shared mapping of a memfd, MADV_DONTNEED drops the mapping of pages and no content.
+        let _ = unsafe { madvise(address, SEGMENT_SAMPLES_MAX * size_of::<f32>(), MmapAdvise::MADV_DONTNEED) };
     }
 }
 
@@ -161,6 +172,11 @@ impl Slot {
         taken
     }
 
+    /// The listener is through with it: only the recogniser reads it from now on.
+    pub fn hand_over(&self) {
+        self.mapping.release_pages(self.index);
+    }
+
     /// Forget the first `count` samples.
     pub fn discard_front(&mut self, count: usize) {
         let count = count.min(self.length);
@@ -190,6 +206,11 @@ impl AudioView {
     /// Map what the program handed over.
     pub fn new(memory: OwnedFd) -> Result<Self, Errno> {
         Ok(Self(Mapping::new(memory.as_fd(), ProtFlags::PROT_READ)?))
+    }
+
+    /// The recogniser is through with the segment in this slot.
+    pub fn release(&self, slot: u32) {
+        self.0.release_pages(slot as usize);
     }
 
     /// The segment a request names; `None` if it cannot be one.

@@ -232,10 +232,12 @@ impl Engine {
         bytes
     }
 
-    /// whisper.cpp's own greedy decoding of the padded 30 s window, the measure of things.
+    /// whisper.cpp's own decoding of the padded 30 s window, the measure of things: beam search, as its command line
+    /// does by default, but without its random second tries.
     pub fn whisper_cpp(&mut self, segment: Sound) -> Result<Decoded, EngineError> {
+        const BEAM_SEARCH: SamplingStrategy = SamplingStrategy::BeamSearch { beam_size: 5, patience: -1.0 };
         let start = Instant::now();
-        let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        let mut parameters = FullParams::new(BEAM_SEARCH);
         parameters.set_n_threads(self.threads as i32);
         parameters.set_print_progress(false);
         parameters.set_no_context(true);

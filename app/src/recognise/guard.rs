@@ -30,13 +30,15 @@ pub fn repetition<T: PartialEq>(tokens: &[T]) -> Option<usize> {
     None
 }
 
-/// Whether `tokens` end with the same words twice, as a decoder does that missed its end once. People do so too: a
+/// Whether `text` ends with the same words twice, as from a decoder that missed its end once. People do so too: a
 /// reason to recognise again, not to cut.
-pub fn ends_twice<T: PartialEq>(tokens: &[T]) -> bool {
+pub fn ends_twice(text: &str) -> bool {
     /// Less is a figure of speech: "again and again", "bye bye".
-    const ROUND_MIN: usize = 4;
-    let n = tokens.len();
-    (ROUND_MIN..=n / 2).any(|period| tokens[n - period..] == tokens[n - 2 * period..n - period])
+    const WORDS_MIN: usize = 3;
+    let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let words: Vec<String> = text.split_whitespace().map(bare).collect();
+    let n = words.len();
+    (WORDS_MIN..=n / 2).any(|period| words[n - period..] == words[n - 2 * period..n - period])
 }
 
 #[cfg(test)]
@@ -62,14 +64,15 @@ mod tests {
     #[test]
     fn a_text_said_twice_is_noticed() {
         let cases = [
-            ("we are now open we are now open", true),
-            ("hello we are now open we are now open", true),
-            ("we are now open we are now closed", false),
-            ("bye bye bye bye", false),
-            ("bye", false),
+            ("We are now open. We are now open.", true),
+            ("So you're having problems. You're having problems.", true),
+            ("We are now open. We are now closed.", false),
+            ("Bye bye, bye bye.", false),
+            ("Again and again.", false),
+            ("", false),
         ];
         for (text, expected) in cases {
-            assert_eq!(ends_twice(&text.split(' ').collect::<Vec<_>>()), expected, "{text}");
+            assert_eq!(ends_twice(text), expected, "{text}");
         }
     }
 

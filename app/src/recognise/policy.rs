@@ -26,11 +26,11 @@ pub fn trimmed_audio_ctx(samples: usize) -> usize {
     needed.next_multiple_of(ROUNDING_POSITIONS).min(AUDIO_CTX_FULL)
 }
 
-fn doubtful(decoded: &Decoded) -> bool {
+fn doubtful(decoded: &Decoded, text: &str) -> bool {
     decoded.ending != Ending::EndOfText
         || decoded.mean_logprob < MEAN_LOGPROB_MIN
         || decoded.unheard > UNHEARD_POSITIONS_MAX
-        || guard::ends_twice(&decoded.tokens)
+        || guard::ends_twice(text)
 }
 
 /// Oratype's way: a short context with time stamps, and the full one when the result is doubtful.
@@ -40,8 +40,8 @@ pub fn product(engine: &mut Engine, segment: Sound) -> Result<Transcript, Engine
     let mut transcript = Transcript::default();
     for attempt in [trimmed, full] {
         let decoded = engine.attempt(segment, attempt)?;
-        transcript.suspect = doubtful(&decoded);
         fill(&mut transcript, engine, &decoded, attempt.audio_ctx);
+        transcript.suspect = doubtful(&decoded, &transcript.text);
         if !transcript.suspect {
             break;
         }

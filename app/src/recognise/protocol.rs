@@ -28,7 +28,7 @@ pub enum Engine {
     /// Oratype's own decoding: audio context cut to the segment, guarded, full context when a guard trips.
     #[default]
     Product,
-    /// whisper.cpp's own greedy decoding of the padded 30 s window, for comparison.
+    /// whisper.cpp's own decoding of the padded 30 s window (beam search of five), for comparison.
     FullContext,
 }
 

@@ -13,6 +13,13 @@ const MEAN_LOGPROB_MIN: f32 = -1.0;
 /// Speech frames (32 ms each) from which on the detector alone is believed: a third of a second, a short word.
 const SURE_SPEECH_FRAMES: u32 = 10;
 
+/// The detector is sure when one frame at least reaches this: of single words four in five do with white noise 5 dB
+/// below them, of whole sentences at −50 dBFS 97 in a hundred.
+const SURE_PROBABILITY: f32 = 0.99;
+/// Where it is not, a suspect transcript needs better words than this to be believed. Of 268 clear recordings one
+/// has worse ones, and there the detector is sure.
+const DOUBTED_LOGPROB: f32 = -0.9;
+
 /// What tiny.en writes for noise, in lower case without punctuation. Each is also something people say, so it is
 /// refused only when there is hardly any speech to say it in.
 const MADE_UP: [&str; 10] = [
@@ -35,7 +42,7 @@ pub enum Refusal {
     NoSpeech,
     /// A phrase known to be made up, on little evidence.
     MadeUp,
-    /// Little evidence of speech, and the decoding went wrong at full context too.
+    /// Little evidence of speech, and the words were doubtful at full context too.
     Suspect,
 }
 
@@ -45,11 +52,13 @@ pub fn refusal(transcript: &Transcript, evidence: &SpeechEvidence) -> Option<Ref
     if transcript.no_speech_prob > NO_SPEECH_PROB_MAX && doubted {
         return Some(Refusal::NoSpeech);
     }
-    if evidence.speech_frames >= SURE_SPEECH_FRAMES {
-        return None;
-    }
-    if transcript.suspect {
+    let faint = evidence.speech_frames < SURE_SPEECH_FRAMES;
+    let unsure = evidence.probability_max < SURE_PROBABILITY && transcript.mean_logprob < DOUBTED_LOGPROB;
+    if transcript.suspect && (faint || unsure) {
         return Some(Refusal::Suspect);
+    }
+    if !faint {
+        return None;
     }
     let letters: String =
         transcript.text.chars().filter(|c| c.is_alphabetic() || c.is_whitespace()).collect();
@@ -67,12 +76,12 @@ mod tests {
 
     #[test]
     fn doubt_needs_weak_evidence() {
-        let evidence = |speech_frames| {
-            let mut evidence = SpeechEvidence::default();
-            evidence.speech_frames = speech_frames;
-            evidence
+        let evidence = |speech_frames, probability_max| SpeechEvidence {
+            speech_frames,
+            probability_max,
+            ..SpeechEvidence::default()
         };
-        let (weak, strong) = (evidence(4), evidence(30));
+        let (weak, strong, unsure) = (evidence(4, 0.999), evidence(30, 0.999), evidence(30, 0.9));
         let cases = [
             (transcript("Thank you.", -0.4, 0.1), weak, Some(Refusal::MadeUp)),
             (transcript("Thank you.", -0.4, 0.1), strong, None),
@@ -81,6 +90,9 @@ mod tests {
             (transcript("Open the door.", -0.4, 0.9), strong, None),
             (Transcript { suspect: true, ..transcript("la la la", -0.4, 0.1) }, weak, Some(Refusal::Suspect)),
             (Transcript { suspect: true, ..transcript("la la la", -0.4, 0.1) }, strong, None),
+            (Transcript { suspect: true, ..transcript("Sonata!", -0.94, 0.3) }, unsure, Some(Refusal::Suspect)),
+            (Transcript { suspect: true, ..transcript("Sonata!", -0.94, 0.3) }, strong, None),
+            (Transcript { suspect: true, ..transcript("Sonata!", -0.7, 0.3) }, unsure, None),
         ];
         for (transcript, evidence, expected) in cases {
             assert_eq!(refusal(&transcript, &evidence), expected, "{}", transcript.text);

@@ -80,6 +80,9 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
                 protocol::Engine::FullContext => policy::full_context(&mut engine, segment),
             }
         });
+        if result.is_some() {
+            audio.release(request.slot);
+        }
         let reply = match result {
             Some(Ok(mut transcript)) => {
                 transcript.cpu = cpu_time().saturating_sub(cpu_before);
