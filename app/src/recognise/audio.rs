@@ -49,7 +49,8 @@ impl Mapping {
     fn release_pages(&self, index: usize) {
         let address = self.slot(index).cast();
         // SAFETY: of a shared mapping of a memfd, MADV_DONTNEED drops the mapping of pages and no content.
-        let _ = unsafe { madvise(address, SEGMENT_SAMPLES_MAX * size_of::<f32>(), MmapAdvise::MADV_DONTNEED) };
+        let _ =
+            unsafe { madvise(address, SEGMENT_SAMPLES_MAX * size_of::<f32>(), MmapAdvise::MADV_DONTNEED) };
     }
 }
 

@@ -90,7 +90,11 @@ mod tests {
             (transcript("Open the door.", -0.4, 0.9), strong, None),
             (Transcript { suspect: true, ..transcript("la la la", -0.4, 0.1) }, weak, Some(Refusal::Suspect)),
             (Transcript { suspect: true, ..transcript("la la la", -0.4, 0.1) }, strong, None),
-            (Transcript { suspect: true, ..transcript("Sonata!", -0.94, 0.3) }, unsure, Some(Refusal::Suspect)),
+            (
+                Transcript { suspect: true, ..transcript("Sonata!", -0.94, 0.3) },
+                unsure,
+                Some(Refusal::Suspect),
+            ),
             (Transcript { suspect: true, ..transcript("Sonata!", -0.94, 0.3) }, strong, None),
             (Transcript { suspect: true, ..transcript("Sonata!", -0.7, 0.3) }, unsure, None),
         ];

@@ -75,7 +75,8 @@ impl Bench {
         let mut ended = false;
         for _ in 0..ms / 10 {
             let at = self.segmenter.position();
-            let sample = |i: u64| if speech { (f64::from(LOUD) + (at + i) as f64 * STEP) as f32 } else { 0.0 };
+            let sample =
+                |i: u64| if speech { (f64::from(LOUD) + (at + i) as f64 * STEP) as f32 } else { 0.0 };
             let period: Vec<f32> = (0..160).map(sample).collect();
             let delivered = &mut self.delivered;
             ended |= self.segmenter.push(&period, self.latched, &mut |work| delivered.take(work)).unwrap();
@@ -150,7 +151,11 @@ fn a_long_dictation_is_cut_at_a_pause() {
     bench.press().unwrap();
     bench.hear(13_000, true);
     bench.hear(700, false);
-    assert_eq!(bench.delivered.segments, [span(0, 13_000)], "its text is being made while the speaker goes on");
+    assert_eq!(
+        bench.delivered.segments,
+        [span(0, 13_000)],
+        "its text is being made while the speaker goes on"
+    );
     bench.hear(2000, true);
     bench.release();
     bench.hear(1000, false);
