@@ -12,6 +12,7 @@ use whisper_rs::{
 };
 
 use super::guard;
+use super::mel::MelSpectrogram;
 
 /// Samples per second of everything the model hears.
 pub const SAMPLE_RATE_HZ: usize = 16_000;
@@ -40,6 +41,9 @@ pub enum EngineError {
     /// The model file was not accepted.
     #[error("whisper.cpp does not accept the model: {0}")]
     Load(WhisperError),
+    /// The model file cannot be read.
+    #[error("{0}")]
+    Unreadable(#[from] std::io::Error),
     /// A step failed. The state is still usable.
     #[error("whisper.cpp failed: {0}")]
     Step(#[from] WhisperError),
@@ -98,8 +102,11 @@ pub struct Engine {
     // The state is dropped before the context it came from.
     state: WhisperState,
     context: WhisperContext,
+    mel: MelSpectrogram,
     threads: usize,
     vocabulary: Vocabulary,
+    /// The audio context that whisper.cpp was told last; 0 for none.
+    audio_ctx: usize,
 }
 
 /// Where the kinds of tokens lie.
@@ -129,13 +136,14 @@ impl Engine {
             first_timestamp: context.token_beg() as usize,
             blank,
         };
-        Ok(Self { state, context, threads: options.threads, vocabulary })
+        let mel = MelSpectrogram::for_model(model)?;
+        Ok(Self { state, context, mel, threads: options.threads, vocabulary, audio_ctx: 0 })
     }
 
     /// Recognise a segment once.
     pub fn attempt(&mut self, segment: Sound, attempt: Attempt) -> Result<Decoded, EngineError> {
         let start = Instant::now();
-        self.spectrogram(segment, attempt.audio_ctx)?;
+        self.listen(segment, attempt.audio_ctx)?;
         self.state.encode(0, self.threads)?;
         let encode = start.elapsed();
         let mut decoded = self.decode(segment, attempt)?;
@@ -144,29 +152,30 @@ impl Engine {
         Ok(decoded)
     }
 
-    /// Compute the mel spectrogram and set the audio context, without encoding.
-    ///
-    /// whisper.cpp offers no call of its own for the context: `whisper_full` stores it. Asked for 100 ms, its
-    /// shortest, it does so after the whole spectrogram and returns before the first encoder run.
-    fn spectrogram(&mut self, segment: Sound, audio_ctx: usize) -> Result<(), WhisperError> {
-        let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
-        parameters.set_n_threads(self.threads as i32);
-        parameters.set_print_progress(false);
-        parameters.set_audio_ctx(audio_ctx as i32);
-        parameters.set_duration_ms(100);
-        self.full(parameters, segment)
+    /// Give whisper.cpp the segment's spectrogram and the audio context to encode it with.
+    fn listen(&mut self, segment: Sound, audio_ctx: usize) -> Result<(), WhisperError> {
+        if self.audio_ctx != audio_ctx {
+            self.set_audio_ctx(audio_ctx)?;
+            self.audio_ctx = audio_ctx;
+        }
+        // Two frames to an encoder position.
+        self.state.set_mel(self.mel.compute(segment.samples, 2 * audio_ctx))
     }
 
-    /// `whisper_full` on the segment, padded to what it takes at least.
-    fn full(&mut self, parameters: FullParams, segment: Sound) -> Result<(), WhisperError> {
-        /// whisper.cpp ignores sound shorter than 100 ms.
-        const SAMPLES_MIN: usize = SAMPLE_RATE_HZ / 5;
-        let mut padded = [0.0; SAMPLES_MIN];
-        if segment.samples.len() >= SAMPLES_MIN {
-            return self.state.full(parameters, segment.samples);
-        }
-        padded[..segment.samples.len()].copy_from_slice(segment.samples);
-        self.state.full(parameters, &padded)
+    /// whisper.cpp offers no call of its own for the audio context: `whisper_full` stores it. Asked for 100 ms of
+    /// sound, the least it takes, it does so and returns before the first encoder run.
+    fn set_audio_ctx(&mut self, audio_ctx: usize) -> Result<(), WhisperError> {
+        let mut parameters = self.parameters(SamplingStrategy::Greedy { best_of: 1 });
+        parameters.set_audio_ctx(audio_ctx as i32);
+        parameters.set_duration_ms(100);
+        self.state.full(parameters, &[0.0; SAMPLE_RATE_HZ / 5])
+    }
+
+    fn parameters(&self, strategy: SamplingStrategy) -> FullParams<'static, 'static> {
+        let mut parameters = FullParams::new(strategy);
+        parameters.set_n_threads(self.threads as i32);
+        parameters.set_print_progress(false);
+        parameters
     }
 
     fn decode(&mut self, segment: Sound, attempt: Attempt) -> Result<Decoded, WhisperError> {
@@ -237,13 +246,16 @@ impl Engine {
     pub fn whisper_cpp(&mut self, segment: Sound) -> Result<Decoded, EngineError> {
         const BEAM_SEARCH: SamplingStrategy = SamplingStrategy::BeamSearch { beam_size: 5, patience: -1.0 };
         let start = Instant::now();
-        let mut parameters = FullParams::new(BEAM_SEARCH);
-        parameters.set_n_threads(self.threads as i32);
-        parameters.set_print_progress(false);
+        let mut parameters = self.parameters(BEAM_SEARCH);
         parameters.set_no_context(true);
         parameters.set_no_timestamps(true);
         parameters.set_temperature_inc(0.0);
-        self.full(parameters, segment)?;
+        // It reads half a frame without looking how much there is.
+        if segment.samples.len() < SAMPLE_RATE_HZ / 10 {
+            return Err(WhisperError::NoSamples.into());
+        }
+        self.state.full(parameters, segment.samples)?;
+        self.audio_ctx = 0;
         let mut tokens = Vec::new();
         let (mut logprob_sum, mut count, mut no_speech_prob) = (0.0, 0, 0.0_f32);
         for segment in self.state.as_iter() {

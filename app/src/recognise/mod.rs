@@ -5,7 +5,7 @@
 //! | [`supervisor`] | keeps the recogniser process alive, in the program's process |
 //! | [`worker`] | the recogniser process itself |
 //! | [`protocol`], [`audio`] | what they say, and the memory they share |
-//! | [`policy`], [`guard`], [`engine`] | how a segment is decoded |
+//! | [`policy`], [`guard`], [`engine`], `mel` | how a segment is decoded |
 //! | [`verdict`] | whether the text is believed |
 //!
 //! Architecture invariant: whisper.cpp runs in the recogniser process only.
@@ -13,6 +13,7 @@
 pub mod audio;
 pub mod engine;
 pub mod guard;
+mod mel;
 pub mod policy;
 pub mod protocol;
 pub mod supervisor;
