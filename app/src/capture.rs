@@ -115,6 +115,11 @@ impl CaptureHandle {
         }
     }
 
+    /// Whether the source is still read.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// End the thread and wait for it; 100 ms at most, as long as a driver may take. What is in the ring can still
     /// be read.
     pub fn stop(&mut self) {

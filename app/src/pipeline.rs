@@ -30,7 +30,7 @@ use crate::recognise::protocol::Engine;
 use crate::recognise::supervisor::{RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
 use crate::recognise::verdict;
 use crate::settings::Settings;
-use crate::sizes::{TEXTS_QUEUED, WORK_QUEUED};
+use crate::sizes::{JOBS_QUEUED, WORK_QUEUED};
 use crate::speech::{SileroVad, SpeechDetector};
 use crate::status::Status;
 use crate::typing::{TypingOutcome, Typist};
@@ -135,7 +135,7 @@ impl Pipeline {
         let status = Arc::new(Status::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (work, work_queue) = sync_channel(WORK_QUEUED);
-        let (jobs, job_queue) = sync_channel(TEXTS_QUEUED);
+        let (jobs, job_queue) = sync_channel(JOBS_QUEUED);
         // Nothing is ever sent: it tells of the type thread's end, and with it of everybody's.
         let (ending, done) = sync_channel::<Infallible>(0);
 
@@ -145,14 +145,16 @@ impl Pipeline {
             let typist = Typist::new(parts.keyboard, parts.clock, settings.typing.report_interval);
             spawn("type", move || {
                 let _ending = ending;
-                TypeThread { typist, clock, status: &status, stop: &stop }.run(&job_queue, &mut on_report)
+                TypeThread { typist, clock, status: &status, stop: &stop, away: AtomicBool::new(false) }
+                    .run(&job_queue, &mut on_report)
             })?
         };
         let recognise = {
             let (status, engine) = (Arc::clone(&status), parts.engine);
             let composer = Composer::new(settings.dictation.space_between);
             spawn("recognise", move || {
-                let thread = RecogniseThread { supervisor, engine, composer, status: &status };
+                let thread =
+                    RecogniseThread { supervisor, engine, composer, continues: false, status: &status };
                 thread.run(&work_queue, &jobs)
             })?
         };
@@ -201,10 +203,13 @@ impl Pipeline {
         !matches!(self.done.recv_timeout(timeout), Err(RecvTimeoutError::Timeout))
     }
 
-    /// End the capture. What was heard by now is still recognised and typed, unless the host is away.
-    pub fn stop(&mut self) {
+    /// End the capture. What was heard by now is still recognised and typed, unless the host is away. Returns
+    /// whether the source had more to give.
+    pub fn stop(&mut self) -> bool {
         self.stop.store(true, Ordering::Relaxed);
+        let had_more = self.capture.is_running();
         self.capture.stop();
+        had_more
     }
 
     /// Wait for every thread, and say what went wrong, if anything did.
@@ -244,6 +249,8 @@ struct RecogniseThread<'a> {
     supervisor: Supervisor,
     engine: Engine,
     composer: Composer,
+    /// There is text of this dictation already.
+    continues: bool,
     status: &'a Status,
 }
 
@@ -255,16 +262,21 @@ impl RecogniseThread<'_> {
         for work in work {
             match work {
                 Work::Segment(segment) => {
-                    let text = self.recognise(segment, &mut report);
-                    match text {
-                        Some(text) => drop(jobs.send(Job::Text(text))),
-                        None => self.status.end_work(),
+                    let Some(text) = self.recognise(segment, &mut report) else {
+                        self.status.end_work();
+                        continue;
+                    };
+                    // Without a keyboard nobody needs text any more.
+                    if jobs.send(Job::Text(text)).is_err() {
+                        break;
                     }
                 }
                 Work::Finished(finished) => {
                     lost += report.segments_lost;
-                    let report = std::mem::take(&mut report);
-                    drop(jobs.send(Job::Finished(Box::new(report), finished)));
+                    self.continues = false;
+                    if jobs.send(Job::Finished(Box::new(std::mem::take(&mut report)), finished)).is_err() {
+                        break;
+                    }
                 }
             }
         }
@@ -285,7 +297,6 @@ impl RecogniseThread<'_> {
                 return None;
             }
         };
-        let continues = report.segments > 0;
         report.segments += 1;
         report.audio_ctx = report.audio_ctx.max(transcript.audio_ctx);
         report.retries += transcript.retries;
@@ -298,8 +309,9 @@ impl RecogniseThread<'_> {
             return None;
         }
         let start = Instant::now();
-        let text = self.composer.compose(&transcript.text, continues);
+        let text = self.composer.compose(&transcript.text, self.continues);
         report.compose += start.elapsed();
+        self.continues |= !text.is_empty();
         (!text.is_empty()).then_some(text)
     }
 }
@@ -309,27 +321,37 @@ struct TypeThread<'a> {
     clock: Arc<dyn Clock>,
     status: &'a Status,
     stop: &'a AtomicBool,
+    /// The host took no keys when last asked.
+    away: AtomicBool,
 }
 
 impl TypeThread<'_> {
     /// Type until the queue ends, or the keyboard fails.
     fn run(mut self, jobs: &Receiver<Job>, on_report: &mut impl FnMut(DictationReport)) -> Result<(), Fault> {
-        let mut number = 0;
         let mut text = String::new();
         let mut keys: Vec<(Instant, Instant)> = Vec::new();
         let mut untyped = 0;
         for job in jobs {
             match job {
                 Job::Text(composed) => {
-                    let remaining = self.type_text(&composed, &mut keys)?;
+                    let remaining = match self.type_text(&composed, &mut keys) {
+                        Ok(remaining) => remaining,
+                        Err((error, remaining)) => {
+                            self.status.set_fault();
+                            let waiting = jobs.try_iter().map(|job| match job {
+                                Job::Text(text) => text.chars().count(),
+                                Job::Finished(..) => 0,
+                            });
+                            return Err(Fault::Keyboard(error, untyped + remaining + waiting.sum::<usize>()));
+                        }
+                    };
                     let typed = composed.chars().count() - remaining;
                     text.extend(composed.chars().take(typed));
                     untyped += remaining;
                     self.status.end_work();
                 }
                 Job::Finished(mut report, finished) => {
-                    report.number = number;
-                    number += 1;
+                    report.number = finished.number;
                     report.text = std::mem::take(&mut text);
                     add_latencies(&mut report, &finished, &keys);
                     keys.clear();
@@ -340,9 +362,13 @@ impl TypeThread<'_> {
         if untyped > 0 { Err(Fault::Untyped(untyped)) } else { Ok(()) }
     }
 
-    /// Returns how many characters were not typed because of a stop.
-    fn type_text(&mut self, text: &str, keys: &mut Vec<(Instant, Instant)>) -> Result<usize, Fault> {
-        let away = AtomicBool::new(false);
+    /// Returns how many characters were not typed: because of a stop, or as an error because the keyboard failed.
+    fn type_text(
+        &mut self,
+        text: &str,
+        keys: &mut Vec<(Instant, Instant)>,
+    ) -> Result<usize, (KeyboardError, usize)> {
+        let away = &self.away;
         // Asked to stop, it goes on typing, but no longer waits for a host.
         let stop = || self.stop.load(Ordering::Relaxed) && away.load(Ordering::Relaxed);
         let host_away = |is_away| {
@@ -360,10 +386,7 @@ impl TypeThread<'_> {
                 Ok(0)
             }
             TypingOutcome::Stopped { remaining } => Ok(remaining),
-            TypingOutcome::Failed { error, remaining } => {
-                self.status.set_fault();
-                Err(Fault::Keyboard(error, remaining))
-            }
+            TypingOutcome::Failed { error, remaining } => Err((error, remaining)),
         }
     }
 }

@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use crate::capture::Header;
+
 /// Bytes of the ring between the capture and the listen thread.
 ///
-/// One second of 48 kHz S32 stereo, what the I2S microphones deliver: 384 kB of frames and 100 records' headers
-/// (33 bytes each: 31 of header, 2 of length). The listen thread does little work for each period, so a second outlasts any delay the
-/// scheduler makes on a loaded machine. One period more than a second, as a ring of exactly N records holds only
-/// N − 1 once it has wrapped.
-pub const RING_BYTES: usize = 101 * (3840 + 33);
+/// One second of 48 kHz S32 stereo, what the I2S microphones deliver: 384 kB of frames in 100 records, each with
+/// a header and its length in 2 bytes. The listen thread does little work for each period, so a second outlasts any
+/// delay the scheduler makes on a loaded machine. One period more than a second, as a ring of exactly N records
+/// holds only N − 1 once it has wrapped.
+pub const RING_BYTES: usize = 101 * (3840 + Header::BYTES + 2);
 
 /// How long the capture thread rests when the ring is full and the source can wait. The reader wakes it when it
 /// gave a record back; this bounds the wait when that wake-up came just before.
@@ -19,22 +21,26 @@ pub const RING_FULL_WAIT: Duration = Duration::from_millis(10);
 /// other devices does not delay it; far below 99, where the kernel's own watchdog and migration threads run.
 pub const CAPTURE_PRIORITY: u8 = 70;
 
-/// Samples (16 kHz) of one segment slot: 30 s, the window of the model, rounded up to whole pages (of 4, 16 or
-/// 64 KiB) as `f32`.
-pub const SEGMENT_SAMPLES_MAX: usize = 30 * 16_384;
+/// Samples (16 kHz) that a segment may have: 30 s, the window of the model.
+pub const SEGMENT_SAMPLES_MAX: usize = 30 * 16_000;
+
+/// Samples from one segment slot to the next: the longest segment, rounded up to whole pages (of 4, 16 or 64 KiB)
+/// as `f32`.
+pub const SLOT_SAMPLES: usize = 30 * 16_384;
 
 /// Segment slots: one being recorded, one being recognised, and six that wait. At 28 s each they hold almost three
 /// minutes of speech for a recogniser that was restarted or is slow; 15 MB when all were used once.
 pub const SEGMENT_SLOTS: usize = 8;
 
-/// Samples (16 kHz) of sound remembered while nobody dictates: the longest pre-roll (1 s) and the longest debounce
-/// (100 ms) that the settings allow, and as much again for a period that comes late.
+/// Samples (16 kHz) of sound remembered while nobody dictates: the longest pre-roll (1 s) and more than the longest
+/// debounce that the settings allow, and as much again for a period that comes late.
 pub const HISTORY_SAMPLES: usize = 2 * (16_000 + 1_600);
 
 /// Work queued for the recognise thread: every slot once, and the ends of dictations that had no speech in them,
 /// of which an impatient thumb makes some hundred while the recogniser is restarted.
 pub const WORK_QUEUED: usize = SEGMENT_SLOTS + 256;
 
-/// Texts queued for the type thread while the host is away, a segment each: about half an hour of speech. When it
-/// is full, segments wait in their slots; when these are full, no further dictation is begun.
-pub const TEXTS_QUEUED: usize = 64;
+/// Jobs queued for the type thread while the host is away: the texts of 64 dictations of one segment each, and the
+/// end of each dictation; of long ones half an hour of speech. When it is full, segments wait in their slots; when
+/// these are full, no further dictation is begun.
+pub const JOBS_QUEUED: usize = 2 * 64;

@@ -68,7 +68,7 @@ fn an_interrupt_ends_it_in_order() {
         assert_eq!(outcome.status.code(), Some(130), "{outcome:#?}");
         let lines = outcome.stdout.lines().count();
         assert!((1..20).contains(&lines), "{outcome:#?}");
-        let expected = format!("oratype: interrupted after {lines} of 20 recordings\n");
+        let expected = format!("oratype: interrupted in recording {lines} of 20\n");
         assert_eq!(outcome.stderr, expected);
         assert_said(
             &dictation.utterance("conf-placeintoconf").reference,

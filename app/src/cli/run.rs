@@ -100,7 +100,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
     if !from_wav {
         eprintln!("Ready. Press Enter, speak, press Enter again; the words follow. Ctrl-C ends.");
     }
-    control(&mut pipeline, &stopping, clock.as_ref(), !from_wav);
+    let interrupted = control(&mut pipeline, &stopping, clock.as_ref(), !from_wav) && from_wav;
     let faults = pipeline.join();
     let reports: Vec<_> = finished.try_iter().collect();
     if args.latency {
@@ -109,26 +109,26 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
     for fault in &faults {
         eprintln!("oratype: {fault}");
     }
-    let interrupted = from_wav && reports.len() < args.wav.len() && faults.is_empty();
     Ok(match (faults.is_empty(), interrupted) {
         (true, false) => ExitCode::SUCCESS,
         (true, true) => {
-            eprintln!("oratype: interrupted after {} of {} recordings", reports.len(), args.wav.len());
+            eprintln!("oratype: interrupted in recording {} of {}", reports.len().max(1), args.wav.len());
             ExitCode::from(EXIT_INTERRUPTED)
         }
         (false, _) => ExitCode::FAILURE,
     })
 }
 
-/// Light and signals, until everything is typed.
-fn control(pipeline: &mut Pipeline, stopping: &AtomicBool, clock: &dyn Clock, light: bool) {
+/// Light and signals, until everything is typed. Whether a signal ended the capture before its source did.
+fn control(pipeline: &mut Pipeline, stopping: &AtomicBool, clock: &dyn Clock, light: bool) -> bool {
     let mut led = light.then(TerminalLed::stderr);
     let mut shown = None;
     let mut stopped = false;
+    let mut interrupted = false;
     while !pipeline.wait(CONTROL_INTERVAL) {
         if stopping.load(Ordering::Relaxed) && !stopped {
             stopped = true;
-            pipeline.stop();
+            interrupted = pipeline.stop();
         }
         let state = pipeline.status().light();
         if shown.replace(state) != Some(state) {
@@ -141,6 +141,7 @@ fn control(pipeline: &mut Pipeline, stopping: &AtomicBool, clock: &dyn Clock, li
             led = None;
         }
     }
+    interrupted
 }
 
 /// The first SIGINT or SIGTERM asks for an orderly end; the second ends the process at once.

@@ -14,12 +14,13 @@ use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 
-use crate::sizes::{SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS};
+use crate::sizes::{SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS, SLOT_SAMPLES};
 
 // Slots begin at page boundaries, as `release_pages` needs.
-const _: () = assert!((SEGMENT_SAMPLES_MAX * size_of::<f32>()).is_multiple_of(1 << 16));
+const _: () =
+    assert!((SLOT_SAMPLES * size_of::<f32>()).is_multiple_of(1 << 16) && SEGMENT_SAMPLES_MAX <= SLOT_SAMPLES);
 
-const POOL_BYTES: usize = SEGMENT_SLOTS * SEGMENT_SAMPLES_MAX * size_of::<f32>();
+const POOL_BYTES: usize = SEGMENT_SLOTS * SLOT_SAMPLES * size_of::<f32>();
 
 /// The memory of the pool, mapped into this process.
 struct Mapping(NonNull<c_void>);
@@ -41,7 +42,7 @@ impl Mapping {
     fn slot(&self, index: usize) -> NonNull<f32> {
         assert!(index < SEGMENT_SLOTS);
         // SAFETY: the index was checked, so the result lies inside the mapping; pages are aligned for f32.
-        unsafe { self.0.cast::<f32>().add(index * SEGMENT_SAMPLES_MAX) }
+        unsafe { self.0.cast::<f32>().add(index * SLOT_SAMPLES) }
     }
 
     /// Let go of this process's page table entries for a slot. The memory itself, and what is in it, stays; the
@@ -49,8 +50,7 @@ impl Mapping {
     fn release_pages(&self, index: usize) {
         let address = self.slot(index).cast();
         // SAFETY: of a shared mapping of a memfd, MADV_DONTNEED drops the mapping of pages and no content.
-        let _ =
-            unsafe { madvise(address, SEGMENT_SAMPLES_MAX * size_of::<f32>(), MmapAdvise::MADV_DONTNEED) };
+        let _ = unsafe { madvise(address, SLOT_SAMPLES * size_of::<f32>(), MmapAdvise::MADV_DONTNEED) };
     }
 }
 

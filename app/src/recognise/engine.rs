@@ -87,7 +87,7 @@ pub struct Decoded {
     pub ending: Ending,
     /// Speech behind the last closing time stamp, encoder positions; 0 when none were decoded.
     pub unheard: usize,
-    /// Mean natural log-probability of the text tokens and the end of text; 0 without any.
+    /// Mean natural log-probability of the text tokens, and of the end of text if it was one; 0 without any.
     pub mean_logprob: f32,
     /// Probability of "no speech" at the start of the transcript.
     pub no_speech_prob: f32,
@@ -152,6 +152,14 @@ impl Engine {
         Ok(decoded)
     }
 
+    /// Decode the same segment again, with the same audio context, in another way.
+    pub fn decode_again(&mut self, segment: Sound, attempt: Attempt) -> Result<Decoded, EngineError> {
+        let start = Instant::now();
+        let mut decoded = self.decode(segment, attempt)?;
+        decoded.decode = start.elapsed();
+        Ok(decoded)
+    }
+
     /// Give whisper.cpp the segment's spectrogram and the audio context to encode it with.
     fn listen(&mut self, segment: Sound, audio_ctx: usize) -> Result<(), WhisperError> {
         if self.audio_ctx != audio_ctx {
@@ -189,13 +197,13 @@ impl Engine {
         }
         let mut sampler = Sampler::new(self.vocabulary, attempt.timestamps, speech_end);
         let mut tokens = Vec::with_capacity(token_cap);
-        let mut logprob_sum = 0.0;
+        let mut logprobs = Vec::with_capacity(token_cap + 1);
         let ending = loop {
             let choice = sampler.choose(self.state.get_logits()?);
             let is_text = choice.token < self.vocabulary.end_of_text;
             log::trace!("token {} ({:.2})", choice.token, choice.logprob);
             if choice.token <= self.vocabulary.end_of_text {
-                logprob_sum += choice.logprob;
+                logprobs.push(choice.logprob);
             }
             if choice.token == self.vocabulary.end_of_text || sampler.past_the_end() {
                 break Ending::EndOfText;
@@ -204,6 +212,7 @@ impl Engine {
                 tokens.push(choice.token as WhisperTokenId);
                 if let Some(first_round) = guard::repetition(&tokens) {
                     tokens.truncate(first_round);
+                    logprobs.truncate(first_round);
                     break Ending::Loop;
                 }
             }
@@ -212,7 +221,7 @@ impl Engine {
             }
             self.step(choice.token as WhisperTokenId, &mut past)?;
         };
-        let mean_logprob = if tokens.is_empty() { 0.0 } else { logprob_sum / (tokens.len() + 1) as f32 };
+        let mean_logprob = logprobs.iter().sum::<f32>() / logprobs.len().max(1) as f32;
         Ok(Decoded {
             tokens,
             ending,
@@ -344,8 +353,7 @@ impl Sampler {
                 }
             }
         }
-        let end_allowed = self.produced > usize::from(self.timestamps);
-        if end_allowed && logits[v.end_of_text] > best_text {
+        if !initial && logits[v.end_of_text] > best_text {
             best_text = logits[v.end_of_text];
             best.token = v.end_of_text;
         }
@@ -373,7 +381,7 @@ impl Sampler {
             best_text
         };
         let words = if text_allowed { &logits[..v.end_of_text] } else { &[] };
-        let end = if end_allowed { &logits[v.end_of_text..=v.end_of_text] } else { &[] };
+        let end = if !initial { &logits[v.end_of_text..=v.end_of_text] } else { &[] };
         let text_sum: f32 = words.iter().chain(end).map(|&logit| (logit - maximum).exp()).sum();
         best.logprob = (chosen - maximum) - (text_sum + stamps_sum).ln();
 

@@ -1,8 +1,9 @@
 //! Whisper's input: the log-mel spectrogram of a segment.
 //!
 //! The definition is OpenAI's (`whisper/audio.py`, `log_mel_spectrogram`): frames of 25 ms every 10 ms, Hann window,
-//! 80 mel bands, logarithm, clamped 80 dB under the maximum. whisper.cpp computes the same, always over 30 s more
-//! than there is sound and with a slow transform for 400 points; here only the frames that are encoded are computed.
+//! 80 mel bands, logarithm, clamped 80 dB under the maximum. whisper.cpp computes the same with a
+//! transform that is slow for 400 points, into a table that always has 30 s more than there is sound; here there are
+//! only the frames that are encoded.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

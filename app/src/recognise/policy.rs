@@ -39,7 +39,12 @@ pub fn product(engine: &mut Engine, segment: Sound) -> Result<Transcript, Engine
     let full = Attempt { audio_ctx: AUDIO_CTX_FULL, timestamps: false };
     let mut transcript = Transcript::default();
     for attempt in [trimmed, full] {
-        let decoded = engine.attempt(segment, attempt)?;
+        // A long segment has the full context at once.
+        let decoded = if transcript.audio_ctx as usize == attempt.audio_ctx {
+            engine.decode_again(segment, attempt)?
+        } else {
+            engine.attempt(segment, attempt)?
+        };
         fill(&mut transcript, engine, &decoded, attempt.audio_ctx);
         transcript.suspect = doubtful(&decoded, &transcript.text);
         if !transcript.suspect {

@@ -22,6 +22,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// crash by this very sound would go on for ever.
 const TRIES_MAX: u32 = 3;
 
+/// How long a recogniser that does not start in the middle of the work is tried again, and how often. Speech waits
+/// in its slots meanwhile.
+const RESTART_PATIENCE: Duration = Duration::from_secs(10);
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
+
 /// How the recogniser is started and watched.
 #[derive(Clone, Debug)]
 pub struct SupervisorOptions {
@@ -40,8 +45,11 @@ pub enum RecogniseError {
     #[error("{0}")]
     Unusable(String),
     /// This segment could not be recognised; the next one may.
-    #[error("recogniser process: {0}; starting another")]
+    #[error("recogniser process: {0}")]
     Segment(LinkError),
+    /// whisper.cpp reported an error for this segment; the next one may fare better.
+    #[error("recogniser process: whisper.cpp failed on a segment of speech")]
+    Failed,
 }
 
 /// What happened to recognisers so far, for the metrics and the benchmark.
@@ -98,11 +106,11 @@ impl Supervisor {
                 Ok(transcript) => return Ok(transcript),
                 Err(error) => error,
             };
-            log::error!("{error}");
             self.stop();
-            if tries == TRIES_MAX {
+            if tries == TRIES_MAX || matches!(error, RecogniseError::Unusable(_)) {
                 return Err(error);
             }
+            log::error!("{error}; trying again with another");
         }
     }
 
@@ -112,7 +120,7 @@ impl Supervisor {
             Some(running) => running,
             None => {
                 self.stats.restarts.fetch_add(1, Ordering::Relaxed);
-                let running = Running::start(&self.options, &self.memory)?;
+                let running = Running::start_again(&self.options, &self.memory)?;
                 self.stats.pid.store(running.child.id(), Ordering::Relaxed);
                 self.running.insert(running)
             }
@@ -126,6 +134,7 @@ impl Supervisor {
                 self.note_memory();
                 return Ok(transcript);
             }
+            Ok(Reply::Failed) => return Err(RecogniseError::Failed),
             Ok(_) => LinkError::Malformed,
             Err(fault) => fault,
         };
@@ -146,6 +155,20 @@ impl Supervisor {
 }
 
 impl Running {
+    /// Start a recogniser in the middle of the work, with patience: the system may be short of memory for a while.
+    fn start_again(options: &SupervisorOptions, memory: &SharedMemory) -> Result<Self, RecogniseError> {
+        let begun = Instant::now();
+        loop {
+            match Self::start(options, memory) {
+                Err(error) if begun.elapsed() < RESTART_PATIENCE => {
+                    log::error!("{error}");
+                    std::thread::sleep(RESTART_PAUSE);
+                }
+                result => return result,
+            }
+        }
+    }
+
     fn start(options: &SupervisorOptions, memory: &SharedMemory) -> Result<Self, RecogniseError> {
         let start = Instant::now();
         let unusable = |what: String| RecogniseError::Unusable(format!("recogniser process: {what}"));

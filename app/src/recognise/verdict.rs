@@ -60,9 +60,9 @@ pub fn refusal(transcript: &Transcript, evidence: &SpeechEvidence) -> Option<Ref
     if !faint {
         return None;
     }
-    let letters: String =
-        transcript.text.chars().filter(|c| c.is_alphabetic() || c.is_whitespace()).collect();
-    let phrase = letters.trim().to_lowercase();
+    let words: Vec<&str> =
+        transcript.text.split(|c: char| !c.is_alphabetic()).filter(|w| !w.is_empty()).collect();
+    let phrase = words.join(" ").to_lowercase();
     MADE_UP.contains(&phrase.as_str()).then_some(Refusal::MadeUp)
 }
 

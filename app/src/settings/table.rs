@@ -112,7 +112,7 @@ settings! {
     /// The button.
     button: Button {
         /// How long the contact must be still before a press or a release counts.
-        "debounce_ms" debounce: Duration = Duration::from_millis(20), Milliseconds(0..=100);
+        "debounce_ms" debounce: Duration = Duration::from_millis(20), Milliseconds(0..=40);
         /// A press shorter than this is a tap: dictate until the next tap.
         /// A longer one is a hold: dictate until the release.
         "tap_ms" tap: Duration = Duration::from_millis(300), Milliseconds(50..=1000);

@@ -65,7 +65,7 @@ impl<K: Keyboard> Typist<K> {
     /// Type `text`. Blocks until it is typed, `stop` answers true, or the keyboard fails.
     ///
     /// `stop` is asked before each character, and at least every 50 ms while the host is away. `host_away` is told
-    /// true when the host turns out to be away and false when it has taken a report again, or when typing stops.
+    /// true when the host turns out to be away and false when it has taken a report again.
     pub fn type_text(
         &mut self,
         text: &str,
@@ -154,10 +154,10 @@ impl<K: Keyboard> Typist<K> {
                 Err(error) => break Err(Interrupted::Failed(error)),
             }
         };
-        if away {
-            host_away(false);
-        }
         if result.is_ok() {
+            if away {
+                host_away(false);
+            }
             self.held = report;
             self.next_report_at = self.clock.now() + self.report_interval;
         }

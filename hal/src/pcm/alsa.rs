@@ -14,7 +14,7 @@ use alsa::{Direction, Output, ValueOr};
 use nix::errno::Errno;
 
 use super::{Capture, CaptureError, Captured, Period, SampleFormat, StreamFormat};
-use crate::time::{Clock, MonotonicClock};
+use crate::time::{Clock, MonotonicClock, Timestamp};
 
 /// The longest a call may wait (see [`Capture::read_period`]).
 const WAIT_MS: u32 = 100;
@@ -85,7 +85,7 @@ pub enum OpenError {
     },
 }
 
-/// A microphone. Every period's time stamp is that of `CLOCK_MONOTONIC` when it was read.
+/// A microphone. Every period's time stamp is that of `CLOCK_MONOTONIC` when its last frame was captured.
 pub struct AlsaCapture {
     pcm: PCM,
     format: StreamFormat,
@@ -195,6 +195,16 @@ impl AlsaCapture {
     }
 }
 
+impl AlsaCapture {
+    /// When the frame last read was captured: as long ago as it takes to fill what still waits in the buffer. A
+    /// reader that was held up finds several periods there, and each has its own time.
+    fn captured_until(&self) -> Timestamp {
+        let waiting_frames = self.pcm.avail_update().map_or(0, |frames| frames.max(0) as u64);
+        let waiting = Duration::from_nanos(waiting_frames * 1_000_000_000 / u64::from(self.format.rate_hz));
+        MonotonicClock.now().saturating_sub(waiting)
+    }
+}
+
 impl Capture for AlsaCapture {
     fn period_bytes_max(&self) -> usize {
         self.period_frames * self.format.frame_bytes()
@@ -220,7 +230,7 @@ impl Capture for AlsaCapture {
                     return Ok(Captured::Period(Period {
                         frames: frames as u32,
                         format: self.format,
-                        end: MonotonicClock.now(),
+                        end: self.captured_until(),
                         discontinuity: std::mem::take(&mut self.discontinuity),
                     }));
                 }
