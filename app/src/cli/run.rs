@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use oratype::metrics::DictationReport;
 use oratype::pipeline::{Parts, Pipeline, Recogniser};
 use oratype::recognise::protocol::Engine;
@@ -25,16 +25,17 @@ const CONTROL_INTERVAL: Duration = Duration::from_millis(50);
 const EXIT_INTERRUPTED: u8 = 130;
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("source").required(true)))]
 pub(super) struct RunArgs {
     #[command(flatten)]
     common: super::Common,
     /// Dictate these recordings, one after another; the button is held while each one plays.
     ///
     /// Standard output then carries exactly what is typed, and a newline after each recording's text.
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "mic", required_unless_present = "mic")]
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source")]
     wav: Vec<PathBuf>,
     /// Dictate from a microphone: the ALSA device PCM, or the board's own. Enter starts and ends a dictation
-    #[arg(long, value_name = "PCM", num_args = 0..=1)]
+    #[arg(long, value_name = "PCM", num_args = 0..=1, group = "source")]
     mic: Option<Option<String>>,
     /// Where to type: `print` (decoded, to standard output), `uinput` (into this computer), or a PATH that gets
     /// raw 8-byte boot keyboard reports: a file, a pipe, or a /dev/hidgN
