@@ -93,6 +93,8 @@ pub struct AlsaCapture {
     /// Frames were lost since the last period was delivered.
     discontinuity: bool,
     resume_attempts: u32,
+    /// When the last period ended.
+    last_end: Timestamp,
 }
 
 impl AlsaCapture {
@@ -151,7 +153,14 @@ impl AlsaCapture {
         }
         pcm.start().map_err(failed)?;
         let period_frames = period_frames as usize;
-        Ok(Self { pcm, format, period_frames, discontinuity: false, resume_attempts: 0 })
+        Ok(Self {
+            pcm,
+            format,
+            period_frames,
+            discontinuity: false,
+            resume_attempts: 0,
+            last_end: Timestamp::ZERO,
+        })
     }
 
     /// What the device delivers.
@@ -197,11 +206,13 @@ impl AlsaCapture {
 
 impl AlsaCapture {
     /// When the frame last read was captured: as long ago as it takes to fill what still waits in the buffer. A
-    /// reader that was held up finds several periods there, and each has its own time.
-    fn captured_until(&self) -> Timestamp {
+    /// reader that was held up finds several periods there, and each has its own time. Devices tell how much waits
+    /// in steps of their own, so the result is kept from going back.
+    fn captured_until(&mut self) -> Timestamp {
         let waiting_frames = self.pcm.avail_update().map_or(0, |frames| frames.max(0) as u64);
         let waiting = Duration::from_nanos(waiting_frames * 1_000_000_000 / u64::from(self.format.rate_hz));
-        MonotonicClock.now().saturating_sub(waiting)
+        self.last_end = self.last_end.max(MonotonicClock.now().saturating_sub(waiting));
+        self.last_end
     }
 }
 
