@@ -3,6 +3,7 @@
 //! What an image ships is not changed: the kernel command line and an archive behind the initial file system bring
 //! the agent (crate `oratype-vm-agent`), the emulator's kernel modules, settings and recordings.
 
+pub mod appliance;
 pub mod initrd;
 mod qtest;
 
@@ -17,7 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-use oratype_vm_agent::{Command as Asked, FOLDER, MODULES, Message, PORT, Process, Request};
+use oratype_board::{Board, Gpio};
+use oratype_vm_agent::{Command as Asked, FOLDER, MODULES, Message, PORT, REMOVE, Process, Request};
 use tempfile::TempDir;
 
 use self::initrd::Archive;
@@ -36,8 +38,9 @@ const TAIL_LINES: usize = 60;
 /// An emulated machine takes all the cores it gets; two at a time would only disturb each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Modules of the emulator tests: microphone, USB controller, and the host's side of a USB keyboard.
-const TEST_MODULES: [&str; 6] = ["snd-aloop", "dummy_hcd", "usbhid", "hid-generic", "evdev", "uinput"];
+/// Modules of the emulator tests: microphone, USB controller, the host's side of a USB keyboard, the virtual
+/// machine's disk.
+const TEST_MODULES: [&str; 7] = ["snd-aloop", "dummy_hcd", "usbhid", "hid-generic", "evdev", "uinput", "virtio_blk"];
 
 /// Which machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,16 @@ pub enum Machine {
     Virt,
     /// A Raspberry Pi 3, which has the Zero 2 W's processor.
     Raspi3b,
+}
+
+impl Machine {
+    /// What Oratype takes it for.
+    pub fn board(self) -> Board {
+        match self {
+            Self::Virt => oratype_board::virt::board(),
+            Self::Raspi3b => oratype_board::zero2w::board(),
+        }
+    }
 }
 
 /// How to start a machine.
@@ -61,17 +74,15 @@ pub struct Boot<'a> {
     /// The image's device tree; QEMU makes that of [`Machine::Virt`].
     pub device_tree: Option<&'a Path>,
     /// The card in its slot.
-    pub card: Option<&'a Path>,
+    pub card: Option<PathBuf>,
     /// Where Debian's modules of this kernel lie.
     pub modules: &'a Path,
     /// The agent.
     pub agent: &'a Path,
-    /// Line numbers of button and light at the GPIO controller.
-    pub button: u32,
-    /// See `button`.
-    pub light: u32,
     /// Files to add or replace: path without leading slash, contents.
     pub files: Vec<(String, Vec<u8>)>,
+    /// Files of the image to do without.
+    pub remove: Vec<&'a str>,
     /// What the kernel hands to init after `--`.
     pub program_args: &'a [&'a str],
 }
@@ -102,8 +113,7 @@ pub struct Guest {
     qtest: Qtest,
     /// How [`Qtest`] moves the button: the controller's path, or a pin.
     controller: Option<String>,
-    button: u32,
-    light: u32,
+    gpio: Gpio,
     started: Instant,
     next_request: u64,
     replies: Vec<(u64, Result<String, String>)>,
@@ -127,12 +137,13 @@ pub struct Guest {
 pub struct Pending(u64);
 
 impl Guest {
-    /// Switch a machine on. Returns when the agent inside it answers.
+    /// Switch a machine on.
     ///
     /// # Panics
     /// If it does not start.
     pub fn start(boot: &Boot<'_>) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let gpio = boot.machine.board().gpio.expect("the boards that are emulated have a button and a light");
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         let initrd = folder.path().join("initrd");
         fs::write(&initrd, boot.initrd().expect("the initial file system")).expect("room for temporary files");
@@ -184,10 +195,9 @@ impl Guest {
             machine: boot.machine,
             events,
             agent,
-            qtest: Qtest::new(qtest, boot.light, sender).expect("QEMU's test socket"),
+            qtest: Qtest::new(qtest, gpio.pins.light, sender).expect("QEMU's test socket"),
             controller: None,
-            button: boot.button,
-            light: boot.light,
+            gpio,
             started,
             next_request: 0,
             replies: Vec::new(),
@@ -218,13 +228,13 @@ impl Guest {
         self.wait("the test agent", |guest| guest.heard.iter().any(|line| line == "Ready").then_some(()));
     }
 
-    /// Press the button, or let it go. It connects the pin to ground.
+    /// Press the button, or let it go.
     ///
     /// # Panics
     /// If QEMU is gone.
     pub fn press(&mut self, pressed: bool) {
-        let high = !pressed;
-        let line = self.button;
+        let high = pressed != self.gpio.button_active_low;
+        let line = self.gpio.pins.button;
         match &self.controller {
             Some(path) => {
                 let command = format!("set_irq_in {path} unnamed-gpio-in {line} {}", u8::from(high));
@@ -387,7 +397,7 @@ impl Guest {
     /// When the light changed, counted from the start, and to what.
     pub fn light_changes(&mut self) -> &[(Duration, bool)] {
         if self.machine == Machine::Raspi3b
-            && let Ok(lit) = self.qtest.pin(self.light)
+            && let Ok(lit) = self.qtest.pin(self.gpio.pins.light)
             && self.light_changes.last().is_none_or(|&(_, last)| last != lit)
         {
             self.light_changes.push((self.started.elapsed(), lit));
@@ -431,6 +441,7 @@ impl Boot<'_> {
             archive.file(path, &module);
         }
         archive.file(format!("{folder}/{MODULES}"), list.as_bytes());
+        archive.file(format!("{folder}/{REMOVE}"), self.remove.join("\n").as_bytes());
         for (path, contents) in &self.files {
             archive.file(path, contents);
         }
@@ -456,8 +467,13 @@ impl Boot<'_> {
         if let Some(device_tree) = self.device_tree {
             command.arg("-dtb").arg(device_tree);
         }
-        if let Some(card) = self.card {
-            command.args(["-drive", &format!("if=sd,format=raw,file={}", card.display())]);
+        if let Some(card) = &self.card {
+            let kind = match self.machine {
+                Machine::Virt => "virtio",
+                Machine::Raspi3b => "sd",
+            };
+            // What the machine writes is not kept.
+            command.args(["-drive", &format!("if={kind},format=raw,snapshot=on,file={}", card.display())]);
         }
         let mut line = format!(
             "console={console} loglevel=7 printk.devkmsg=on panic=-1 irqaffinity=0 rdinit={FOLDER}/init {PORT}={port}"

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub const FOLDER: &str = "/test";
 /// In [`FOLDER`]: kernel modules to load before the machine's own init, one a line: path, then parameters.
 pub const MODULES: &str = "modules";
+/// In [`FOLDER`]: files of the image to delete before the machine's own init, one path a line.
+pub const REMOVE: &str = "remove";
 /// Kernel command line: `vm_agent=/dev/...` names the serial port. The kernel makes it an environment variable.
 pub const PORT: &str = "vm_agent";
 

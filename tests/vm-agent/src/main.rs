@@ -14,6 +14,7 @@ mod speaker;
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::{env, fs, process, thread};
 
@@ -21,7 +22,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
-use oratype_vm_agent::{Command as Asked, Message, Request};
+use oratype_vm_agent::{Command as Asked, FOLDER, Message, REMOVE, Request};
 
 use crate::port::Port;
 
@@ -39,9 +40,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Load the modules, start the agent, go on as the machine's own init.
+/// Load the modules, delete what the test does without, start the agent, go on as the machine's own init.
 fn become_init() -> Result<Infallible, Failure> {
     modules::load_all()?;
+    for path in fs::read_to_string(Path::new(FOLDER).join(REMOVE))?.lines() {
+        fs::remove_file(path).map_err(|error| format!("{path}: {error}"))?;
+    }
     // Of the program's arguments only this one: /init gets the rest.
     Command::new(env::current_exe().unwrap_or_else(|_| "/test/init".into())).spawn()?;
     Err(Command::new("/init").args(env::args_os().skip(1)).exec().into())
