@@ -231,7 +231,10 @@ impl<N: Node> Link<N> {
         while let Stage::Greeting { left, newly_enumerated } = self.stage {
             if left > 0 {
                 self.complete(deadline)?;
-                self.deliver(self.host.without_keys(), false, deadline)?;
+                self.write(self.host.without_keys(), false, deadline)?;
+                // Better learned now than from a key press, whose completion then is not true.
+                self.buffers |= self.node.wait(Duration::ZERO);
+                self.complete(deadline)?;
                 self.stage = Stage::Greeting { left: left - 1, newly_enumerated };
             } else if newly_enumerated {
                 self.stage = Stage::Settling { until: self.clock.now() + SETTLE };

@@ -441,7 +441,8 @@ fn a_report_that_was_dropped_after_a_stall_is_sent_again() {
     assert_eq!(node.world().text, "ab");
 }
 
-/// What may happen between two millisecond marks, in milliseconds after what was before.
+/// What may happen, in milliseconds after what was before. Less than 4 ms after it has waked, a host has only just
+/// fetched what waited for it, and if it leaves then, that cannot be told apart.
 fn happenings() -> impl Strategy<Value = Vec<(u64, Event)>> {
     let event = prop_oneof![
         2 => Just(Event::Leave),
@@ -450,7 +451,7 @@ fn happenings() -> impl Strategy<Value = Vec<(u64, Event)>> {
         2 => Just(Event::Wake),
         1 => (0_u8..4).prop_map(Event::Lights),
     ];
-    prop::collection::vec((prop_oneof![2_u64..30, 30_u64..400], event), 0..25)
+    prop::collection::vec((prop_oneof![4_u64..30, 30_u64..400], event), 0..25)
 }
 
 proptest! {
@@ -470,7 +471,8 @@ proptest! {
         let controller = if dummy { Controller::DummyHcd } else { Controller::Dwc2 };
         let node = ModelNode::new(World::new(controller, events));
         send_all(&mut node.link(), &node, &reports(&text));
-        node.clock.advance(10 * FRAME);
+        // A host that fell asleep at the very end fetches the last release when it wakes.
+        node.clock.sleep_until(Duration::from_millis(ms + 600));
         let world = node.world();
         prop_assert_eq!(&world.text, &text);
         prop_assert_eq!(world.down, Report::RELEASED);
