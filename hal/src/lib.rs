@@ -3,7 +3,8 @@
 //! | module | trait | drivers |
 //! |---|---|---|
 //! | [`pcm`] | [`pcm::Capture`] | ALSA, WAV files |
-//! | [`hid`] | [`hid::Keyboard`] | `/dev/hidgN` and raw report streams, uinput, a decoder that prints |
+//! | [`hid`] | [`hid::Keyboard`] | USB gadget, raw report streams, uinput, a decoder that prints |
+//! | [`usb`] | – | the USB gadget itself, made through configfs |
 //! | [`gpio`] | [`gpio::Button`], [`gpio::Led`] | scripted, terminal |
 //! | [`time`] | [`time::Clock`] | monotonic, simulated |
 //! | [`sched`] | – | real-time priority, CPU affinity |
@@ -16,3 +17,4 @@ pub mod hid;
 pub mod pcm;
 pub mod sched;
 pub mod time;
+pub mod usb;
