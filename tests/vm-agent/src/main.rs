@@ -19,7 +19,7 @@ use std::process::{Command, ExitCode};
 use std::{env, fs, process, thread};
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use oratype_vm_agent::{Command as Asked, FOLDER, Message, REMOVE, Request};
@@ -98,17 +98,25 @@ fn carry_out(command: Asked) -> Result<String, Failure> {
             done
         }
         Asked::Play(path) => speaker::play(&path)?,
-        Asked::Run(args) => {
-            let [program, args @ ..] = &args[..] else { return Err("no program".into()) };
-            let output = Command::new(program).args(args).output()?;
-            let text = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned()).concat();
-            if !output.status.success() {
-                return Err(format!("{program}: {}\n{text}", output.status).into());
-            }
-            text
-        }
+        Asked::Run(args) => run(&args)?,
         Asked::LoadModule(name) => modules::load(&name).map(|()| done)?,
         Asked::RemoveModule(name) => modules::remove(&name).map(|()| done)?,
         Asked::SuspendPort(suspend) => host::suspend_port(suspend).map(|()| done)?,
     })
+}
+
+/// Run a program among the machine's own file systems.
+fn run(args: &[String]) -> Result<String, Failure> {
+    let [program, args @ ..] = args else { return Err("no program".into()) };
+    let machine = fs::File::open("/proc/1/ns/mnt")?;
+    let mut command = Command::new(program);
+    command.args(args);
+    // SAFETY: between fork and exec it makes one system call, on a file that is open.
+    unsafe { command.pre_exec(move || Ok(setns(&machine, CloneFlags::CLONE_NEWNS)?)) };
+    let output = command.output()?;
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    if !output.status.success() {
+        return Err(format!("{program}: {}\n{text}", output.status).into());
+    }
+    Ok(text)
 }
