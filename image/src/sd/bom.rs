@@ -172,28 +172,21 @@ fn short_names(copyright: &str) -> String {
     if names.is_empty() { "see its copyright file".into() } else { names.join(", ") }
 }
 
-/// The licence texts of everything: file name → contents. Equal texts of crates stand once.
-pub fn licence_files(components: &[Component]) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
+/// The licences of everything, as one text. A text that several components have stands once.
+pub fn licences(components: &[Component]) -> String {
+    let mut all = String::from("What Oratype's SD card image is made of, and the licences of it.\n\n");
     let mut texts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for component in components {
+        let name = format!("{} {}", component.name, component.version);
+        all.push_str(&format!("{name}: {}\n", component.licence));
         for text in &component.texts {
-            if component.kind == "deb" {
-                files.insert(format!("{}.txt", component.name), text.clone().into_bytes());
-            } else {
-                texts.entry(text).or_default().push(format!("{} {}", component.name, component.version));
-            }
+            texts.entry(text).or_default().push(name.clone());
         }
-    }
-    let mut all = String::from("Licences of what is linked into Oratype's programs.\n");
-    for component in components.iter().filter(|component| component.kind != "deb") {
-        all.push_str(&format!("\n{} {}: {}", component.name, component.version, component.licence));
     }
     for (text, owners) in texts {
         all.push_str(&format!("\n\n{}\n{}\n\n{text}", "-".repeat(72), owners.join(", ")));
     }
-    files.insert("programs.txt".into(), all.into_bytes());
-    files
+    all
 }
 
 /// The SPDX document. `created_s` is in seconds since 1970; `image_sha256` makes its name space unique.
@@ -293,6 +286,21 @@ mod tests {
             ]},
         });
         assert_eq!(linked(&metadata), BTreeSet::from(["oratype", "log"]));
+    }
+
+    #[test]
+    fn a_licence_stands_once() {
+        let component = |name: &str| Component {
+            kind: "crate",
+            name: name.into(),
+            version: "1".into(),
+            licence: "MIT".into(),
+            sha256: None,
+            texts: vec!["Permission is granted".into()],
+        };
+        let text = licences(&[component("a"), component("b")]);
+        assert_eq!(text.matches("Permission is granted").count(), 1);
+        assert!(text.contains("a 1: MIT\nb 1: MIT\n") && text.contains("a 1, b 1\n"), "{text}");
     }
 
     #[test]

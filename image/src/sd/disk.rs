@@ -7,7 +7,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{Cursor, Read as _, Write as _};
 
 use fatfs::{Date, DateTime, FatType, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
 
@@ -27,7 +27,7 @@ const PARTITION_TYPE: u8 = 0x0c;
 const _: () = assert!(IMAGE_BYTES.is_power_of_two());
 const _: () = assert!((IMAGE_BYTES - PARTITION_START_BYTES) / CLUSTER_BYTES as usize > 65_525 * 3 / 2);
 
-/// Paths in the partition, with `/` between folders, and contents.
+/// Names and contents of the partition's files. There are no folders.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// The whole image with these files. `mtime_s` (seconds since 1970) stamps every file, `id` the disk and the volume.
@@ -52,10 +52,17 @@ pub fn files(image: &[u8]) -> Result<Files, Error> {
         return Err(broken(&"it does not begin with its partition table"));
     }
     let partition = image.get(PARTITION_START_BYTES..).ok_or_else(|| broken(&"it is too short"))?;
-    let mut files = Files::new();
     let volume =
         FileSystem::new(Cursor::new(partition.to_vec()), FsOptions::new()).map_err(|e| broken(&e))?;
-    read_folder(&volume.root_dir(), "", &mut files).map_err(|e| broken(&e))?;
+    let mut files = Files::new();
+    for entry in volume.root_dir().iter() {
+        let entry = entry.map_err(|e| broken(&e))?;
+        if entry.is_file() {
+            let mut contents = vec![];
+            entry.to_file().read_to_end(&mut contents).map_err(|e| broken(&e))?;
+            files.insert(entry.file_name(), contents);
+        }
+    }
     Ok(files)
 }
 
@@ -97,42 +104,14 @@ fn format(partition: &mut [u8], files: &Files, mtime_s: u32, id: u32) -> std::io
     let clock: &'static FixedTime = Box::leak(Box::new(FixedTime(mtime_s)));
     let options = FsOptions::new().update_accessed_date(false).time_provider(clock);
     let volume = FileSystem::new(Cursor::new(&mut *partition), options)?;
-    for (path, contents) in files {
-        let mut folder = volume.root_dir();
-        let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
-        for part in folders.split('/').filter(|part| !part.is_empty()) {
-            folder = folder.create_dir(part)?;
-        }
-        let mut file = folder.create_file(name)?;
+    for (name, contents) in files {
+        let mut file = volume.root_dir().create_file(name)?;
         file.write_all(contents)?;
         file.flush()?;
     }
+    // Counts the free clusters, so that the number is there for those who trust it.
+    volume.stats()?;
     volume.unmount()
-}
-
-fn read_folder<T: Read + Write + Seek>(
-    folder: &fatfs::Dir<'_, T>,
-    above: &str,
-    files: &mut Files,
-) -> std::io::Result<()> {
-    for entry in folder.iter() {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name == "." || name == ".." {
-            continue;
-        }
-        let path = format!("{above}{name}");
-        if entry.is_dir() {
-            read_folder(&entry.to_dir(), &format!("{path}/"), files)?;
-        } else {
-            let mut contents = vec![];
-            let mut file = entry.to_file();
-            file.seek(SeekFrom::Start(0))?;
-            file.read_to_end(&mut contents)?;
-            files.insert(path, contents);
-        }
-    }
-    Ok(())
 }
 
 /// A clock that stands still, in seconds since 1970.
@@ -160,7 +139,7 @@ mod tests {
     fn some_files() -> Files {
         let mut files = Files::new();
         files.insert("bootcode.bin".into(), vec![1; 3000]);
-        files.insert("licences/a long name.txt".into(), b"text".to_vec());
+        files.insert("a long name.txt".into(), b"text".to_vec());
         files.insert("oratype.toml".into(), vec![]);
         files
     }

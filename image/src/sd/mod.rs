@@ -125,8 +125,7 @@ pub fn build(options: &Options) -> Result<(), Error> {
     for name in FIRMWARE {
         files.insert(name.into(), read(&firmware_folder.join("usr/lib/raspi-firmware").join(name))?);
     }
-    let licences = bom::licence_files(&components).into_iter();
-    files.extend(licences.map(|(name, text)| (format!("licences/{name}"), text)));
+    files.insert("licences.txt".into(), bom::licences(&components).into());
 
     eprintln!("card: one FAT partition");
     // The same for the same commit, and as good as random.
@@ -227,10 +226,9 @@ pub fn contents(image: &Path) -> Result<Contents, Error> {
 
 /// Write the files of an image's FAT partition into a folder.
 pub fn extract(image: &Path, out: &Path) -> Result<(), Error> {
+    fs::create_dir_all(out).map_err(Error::file(out))?;
     for (name, contents) in contents(image)?.files {
         let path = out.join(name);
-        let folder = path.parent().unwrap_or(out);
-        fs::create_dir_all(folder).map_err(Error::file(folder))?;
         fs::write(&path, contents).map_err(Error::file(&path))?;
     }
     Ok(())
@@ -256,7 +254,7 @@ fn report(files: &disk::Files, root: &Tree, unpacked_bytes: usize) {
     line("kernel", kernel, true);
     line("initramfs", initrd, true);
     line("device tree, the largest", one_tree.unwrap_or(0), true);
-    line("licences", sum(&|name| name.starts_with("licences/")), false);
+    line("licences", sum(&|name| name == "licences.txt"), false);
     line("all that a start reads (Zero 2 W)", zero2w + kernel + initrd + one_tree.unwrap_or(0), true);
     eprintln!("\nIn RAM, unpacked ({:.2} MB as an archive):", unpacked_bytes as f64 / 1e6);
     let mut parts: BTreeMap<&str, usize> = BTreeMap::new();
