@@ -4,3 +4,4 @@
 //! has no network code.
 
 pub mod model;
+pub mod sd;

@@ -24,7 +24,8 @@ private_apt() {
         die "apt on this machine has no Debian archive; name one in ORATYPE_DEBIAN_ARCHIVE=http://..."
     mkdir -p "$folder"/{lists/partial,cache/archives/partial,etc/preferences.d}
     {
-        local options="[signed-by=$debian_keyring]"
+        # Of all indexes only the package lists, whatever else this machine's apt is set up to fetch.
+        local options="[signed-by=$debian_keyring target=Packages]"
         printf 'deb %s %s %s %s\n' "$options" "$archive" "$suite" "$components"
         printf 'deb %s %s %s %s\n' "$options" "$archive" "$suite-updates" "$components"
         [[ -z $security ]] || printf 'deb %s %s %s %s\n' "$options" "$security" "$suite-security" "$components"
