@@ -11,8 +11,9 @@ use deunicode::deunicode;
 use crate::listen::meter::Level;
 use crate::status::{Cause, Light, Status};
 
-/// Speech below this is too quiet for the speech detector.
-const QUIET_DBFS: f32 = -45.0;
+/// Speech below this is too quiet. Of 24 recorded sentences made quieter in steps of 10 dB, nothing was lost down to a
+/// median of -52 dBFS, and 28 of 209 words at -62, because the speech detector missed them.
+const QUIET_DBFS: f32 = -50.0;
 /// A peak above this is clipped, or about to be.
 const LOUD_PEAK_DBFS: f32 = -1.0;
 /// More problems are only counted: who made that many looks at the file anyway.
