@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod models;
 pub mod pipeline;
 pub mod recognise;
+pub mod report;
 pub mod settings;
 pub mod sizes;
 pub mod speech;

@@ -29,10 +29,11 @@ use crate::recognise::audio::Pool;
 use crate::recognise::protocol::Engine;
 use crate::recognise::supervisor::{RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
 use crate::recognise::verdict;
+use crate::report::{About, Facts};
 use crate::settings::Settings;
 use crate::sizes::{JOBS_QUEUED, WORK_QUEUED};
 use crate::speech::{SileroVad, SpeechDetector};
-use crate::status::Status;
+use crate::status::{Cause, Status};
 use crate::typing::{TypingOutcome, Typist};
 
 /// What the pipeline is made of.
@@ -51,6 +52,8 @@ pub struct Parts {
     pub recogniser: Recogniser,
     /// How segments are recognised.
     pub engine: Engine,
+    /// What a status report says of the device, besides what the pipeline knows.
+    pub about: About,
     /// Hears of every dictation when its last key is up, on the type thread.
     pub on_report: Box<dyn FnMut(DictationReport) + Send>,
 }
@@ -125,6 +128,8 @@ enum Job {
     Text(Composed),
     /// A dictation is over; the report lacks what typing adds.
     Finished(Box<DictationReport>, Finished),
+    /// Type this, which belongs to no dictation.
+    OwnWords(String),
 }
 
 impl Pipeline {
@@ -133,6 +138,9 @@ impl Pipeline {
         let Recogniser { pool, supervisor } = parts.recogniser;
         let stats = supervisor.stats();
         let status = Arc::new(Status::default());
+        if !parts.about.settings_problems.is_empty() {
+            status.set_settings_problem();
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let (work, work_queue) = sync_channel(WORK_QUEUED);
         let (jobs, job_queue) = sync_channel(JOBS_QUEUED);
@@ -150,11 +158,17 @@ impl Pipeline {
             })?
         };
         let recognise = {
-            let (status, engine) = (Arc::clone(&status), parts.engine);
+            let (status, engine, about) = (Arc::clone(&status), parts.engine, parts.about);
             let composer = Composer::new(settings.dictation.space_between);
             spawn("recognise", move || {
-                let thread =
-                    RecogniseThread { supervisor, engine, composer, continues: false, status: &status };
+                let thread = RecogniseThread {
+                    supervisor,
+                    engine,
+                    composer,
+                    continues: false,
+                    about,
+                    status: &status,
+                };
                 thread.run(&work_queue, &jobs)
             })?
         };
@@ -251,6 +265,7 @@ struct RecogniseThread<'a> {
     composer: Composer,
     /// There is text of this dictation already.
     continues: bool,
+    about: About,
     status: &'a Status,
 }
 
@@ -278,6 +293,13 @@ impl RecogniseThread<'_> {
                         break;
                     }
                 }
+                Work::Report => {
+                    let restarts = self.supervisor.stats().restarts.load(Ordering::Relaxed);
+                    let text = Facts::gather(&self.about, self.status, restarts).status_report();
+                    if jobs.send(Job::OwnWords(self.composer.own_words(&text))).is_err() {
+                        break;
+                    }
+                }
             }
         }
         lost
@@ -292,7 +314,7 @@ impl RecogniseThread<'_> {
             Ok(transcript) => transcript,
             Err(error) => {
                 log::error!("{error}");
-                self.status.set_fault();
+                self.status.set_fault(Cause::from(&error));
                 report.segments_lost += 1;
                 return None;
             }
@@ -336,14 +358,7 @@ impl TypeThread<'_> {
                 Job::Text(composed) => {
                     let remaining = match self.type_text(&composed, &mut keys) {
                         Ok(remaining) => remaining,
-                        Err((error, remaining)) => {
-                            self.status.set_fault();
-                            let waiting = jobs.try_iter().map(|job| match job {
-                                Job::Text(text) => text.chars().count(),
-                                Job::Finished(..) => 0,
-                            });
-                            return Err(Fault::Keyboard(error, untyped + remaining + waiting.sum::<usize>()));
-                        }
+                        Err((error, remaining)) => return Err(self.failed(error, untyped + remaining, jobs)),
                     };
                     let typed = composed.chars().count() - remaining;
                     text.extend(composed.chars().take(typed));
@@ -357,9 +372,27 @@ impl TypeThread<'_> {
                     keys.clear();
                     on_report(*report);
                 }
+                Job::OwnWords(words) => {
+                    untyped += match self.type_text(&words, &mut Vec::new()) {
+                        Ok(remaining) => remaining,
+                        Err((error, remaining)) => return Err(self.failed(error, untyped + remaining, jobs)),
+                    };
+                    self.status.end_work();
+                }
             }
         }
         if untyped > 0 { Err(Fault::Untyped(untyped)) } else { Ok(()) }
+    }
+
+    /// The keyboard failed with this many characters not typed, and those that wait.
+    fn failed(&self, error: KeyboardError, untyped: usize, jobs: &Receiver<Job>) -> Fault {
+        self.status.set_fault(Cause::Usb);
+        let waiting = jobs.try_iter().map(|job| match job {
+            Job::Text(text) => text.chars().count(),
+            Job::OwnWords(words) => words.chars().count(),
+            Job::Finished(..) => 0,
+        });
+        Fault::Keyboard(error, untyped + waiting.sum::<usize>())
     }
 
     /// Returns how many characters were not typed: because of a stop, or as an error because the keyboard failed.

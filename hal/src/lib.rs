@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`pcm`] | [`pcm::Capture`] | ALSA, WAV files |
 //! | [`hid`] | [`hid::Keyboard`] | `/dev/hidgN` and raw report streams, uinput, a decoder that prints |
-//! | [`gpio`] | [`gpio::Button`], [`gpio::Led`] | scripted, terminal |
+//! | [`gpio`] | [`gpio::Button`], [`gpio::Led`] | rppal, GPIO character device, scripted, terminal |
 //! | [`time`] | [`time::Clock`] | monotonic, simulated |
 //! | [`sched`] | – | real-time priority, CPU affinity |
 //!

@@ -6,6 +6,7 @@
 //! Architecture invariant: no recognition here; whatever the recogniser does, the ring is drained.
 
 pub mod frontend;
+pub mod meter;
 pub mod ptt;
 pub mod segmenter;
 
@@ -18,11 +19,12 @@ use oratype_hal::pcm::{CaptureError, StreamFormat};
 use oratype_hal::time::{Clock, MonotonicClock, Timestamp};
 
 use self::frontend::{FrontEnd, FrontEndError};
+use self::meter::Meter;
 use self::ptt::{Gesture, Ptt};
 use self::segmenter::{NoRoom, Release, Segmenter, Work};
 use crate::capture::{Header, Next, Record, RingReader};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
-use crate::status::Status;
+use crate::status::{Cause, Status};
 
 /// How long to wait for a period before looking again; only the end of the thread depends on it.
 const PERIOD_WAIT: Duration = Duration::from_millis(100);
@@ -63,11 +65,12 @@ impl Listener {
     /// Listen until the source ends. A dictation that is going on then ends with it.
     pub fn run(mut self) -> Result<(), ListenError> {
         let mut front_end: Option<(StreamFormat, FrontEnd)> = None;
+        let mut meter = Meter::default();
         let result = loop {
             let Self { reader, button, ptt, segmenter, gain_db, work, status } = &mut self;
             match reader.next(PERIOD_WAIT) {
                 Next::Record(record) => {
-                    let mut stage = Stage { ptt, segmenter, status, work };
+                    let mut stage = Stage { ptt, segmenter, meter: &mut meter, status, work };
                     let heard = stage
                         .hear(&record, &mut front_end, *gain_db)
                         .and_then(|()| stage.gestures(record.header(), button.as_mut()));
@@ -81,7 +84,7 @@ impl Listener {
             }
         };
         let Self { ptt, segmenter, work, status, .. } = &mut self;
-        let mut stage = Stage { ptt, segmenter, status, work };
+        let mut stage = Stage { ptt, segmenter, meter: &mut meter, status, work };
         if let Some((_, front_end)) = &mut front_end {
             front_end.flush(|samples| stage.push(samples));
         }
@@ -94,6 +97,7 @@ impl Listener {
 struct Stage<'a> {
     ptt: &'a mut Ptt,
     segmenter: &'a mut Segmenter,
+    meter: &'a mut Meter,
     status: &'a Status,
     work: &'a SyncSender<Work>,
 }
@@ -108,6 +112,7 @@ impl Stage<'_> {
     ) -> Result<(), ListenError> {
         let period = record.header().period;
         if period.discontinuity {
+            self.status.count_gap();
             log::warn!(
                 "sound was lost before this period ({} periods dropped)",
                 record.header().dropped_periods
@@ -129,6 +134,7 @@ impl Stage<'_> {
     }
 
     fn push(&mut self, samples: &[f32]) {
+        self.meter.push(samples, &self.status.levels);
         let latched = self.ptt.is_latched();
         let ended = self.segmenter.push(samples, latched, &mut |work| send(self.work, self.status, work));
         self.settled(ended);
@@ -159,21 +165,31 @@ impl Stage<'_> {
                 let position = self.position_of(at, header);
                 let started = self.segmenter.start(position, &mut |work| send(self.work, self.status, work));
                 match started {
-                    Ok(()) => self.status.set_listening(true),
+                    Ok(()) => {
+                        self.meter.start_dictation();
+                        self.status.set_listening(true);
+                    }
                     Err(NoRoom) => self.settled(Err(NoRoom)),
                 }
             }
             Gesture::Latch => log::info!("dictating until the next tap"),
-            Gesture::Stop(at) => {
-                let capture = MonotonicClock.now().saturating_sub(header.committed);
-                let ago = capture + header.period.end.saturating_sub(at);
-                let now = Instant::now();
-                let release = Release { at: now.checked_sub(ago).unwrap_or(now), capture };
-                self.segmenter.stop(self.position_of(at, header), release);
-                let ended = self.segmenter.settle(false, &mut |work| send(self.work, self.status, work));
-                self.settled(ended);
+            Gesture::Stop(at) => self.stop(at, header),
+            Gesture::Report(at) => {
+                self.stop(at, header);
+                send(self.work, self.status, Work::Report);
             }
         }
+    }
+
+    /// End the dictation, if one goes on, at a moment at or before the end of the period just heard.
+    fn stop(&mut self, at: Timestamp, header: &Header) {
+        let capture = MonotonicClock.now().saturating_sub(header.committed);
+        let ago = capture + header.period.end.saturating_sub(at);
+        let now = Instant::now();
+        let release = Release { at: now.checked_sub(ago).unwrap_or(now), capture };
+        self.segmenter.stop(self.position_of(at, header), release);
+        let ended = self.segmenter.settle(false, &mut |work| send(self.work, self.status, work));
+        self.settled(ended);
     }
 
     /// The sample position of a moment at or before the end of the period just heard.
@@ -190,13 +206,15 @@ impl Stage<'_> {
                 if self.ptt.is_latched() {
                     self.ptt.ended();
                 }
+                self.meter.end_dictation();
                 self.status.set_listening(false);
             }
             Err(error) => {
                 log::error!("{error}");
                 self.ptt.ended();
+                self.meter.end_dictation();
                 self.status.set_listening(false);
-                self.status.set_fault();
+                self.status.set_fault(Cause::TextLost);
             }
         }
     }
@@ -205,7 +223,7 @@ impl Stage<'_> {
 /// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
 /// of empty dictations pile up behind a recogniser that hangs.
 fn send(queue: &SyncSender<Work>, status: &Status, work: Work) {
-    if matches!(work, Work::Segment(_)) {
+    if matches!(work, Work::Segment(_) | Work::Report) {
         status.begin_work();
     }
     if queue.send(work).is_err() {

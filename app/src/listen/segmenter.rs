@@ -82,6 +82,8 @@ pub enum Work {
     Segment(Segment),
     /// The dictation is over.
     Finished(Finished),
+    /// Between dictations: tell how the device is.
+    Report,
 }
 
 /// A release, seen from the wall clock.
