@@ -87,6 +87,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
             clock: clock.clone(),
             vad,
             recogniser,
+            status: Arc::default(),
             engine: Engine::Product,
             on_report: Box::new(move |report| {
                 if from_wav {
