@@ -10,7 +10,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -320,7 +320,7 @@ impl RecogniseThread<'_> {
                         continue;
                     };
                     // Without a keyboard nobody needs text any more.
-                    if self.send(jobs, Job::Text(text)).is_err() {
+                    if !self.send(jobs, Job::Text(text)) {
                         break;
                     }
                 }
@@ -328,7 +328,7 @@ impl RecogniseThread<'_> {
                     lost += report.segments_lost;
                     self.continues = false;
                     let finished = Job::Finished(Box::new(std::mem::take(&mut report)), finished);
-                    if self.send(jobs, finished).is_err() {
+                    if !self.send(jobs, finished) {
                         break;
                     }
                 }
@@ -337,12 +337,12 @@ impl RecogniseThread<'_> {
         lost
     }
 
-    /// Waits while the host is away and the queue is full.
-    fn send(&self, jobs: &SyncSender<Job>, job: Job) -> Result<(), SendError<Job>> {
+    /// Waits while the host is away and the queue is full. False when the type thread is gone.
+    fn send(&self, jobs: &SyncSender<Job>, job: Job) -> bool {
         self.caller.alive.idle();
-        let result = jobs.send(job);
+        let sent = jobs.send(job).is_ok();
         self.caller.alive.mark();
-        result
+        sent
     }
 
     fn recognise(&mut self, segment: Segment, report: &mut DictationReport) -> Option<Composed> {

@@ -101,7 +101,7 @@ impl Watch {
     }
 
     /// Take a look at the threads of `recogniser` and of `others`, which may contain it. Only those count that ran
-    /// since the last look: the core of a thread that sleeps is of no meaning.
+    /// since the last look: the core of a thread that sleeps is of no meaning, and none counts at the first look.
     pub fn look(&mut self, recogniser: u32, others: &[u32]) {
         self.verdict.looks += 1;
         let threads = threads_of(recogniser);
@@ -130,9 +130,12 @@ impl Watch {
         &self.verdict
     }
 
-    /// Whether it was seen before and ran since.
+    /// Whether it ran since the last look. ggml's threads live for one graph: one that was not there before did.
     fn has_run(&mut self, thread: &Thread) -> bool {
-        self.slices.insert(thread.tid, thread.slices).is_some_and(|before| thread.slices > before)
+        match self.slices.insert(thread.tid, thread.slices) {
+            Some(before) => thread.slices > before,
+            None => self.verdict.looks > 1 && thread.slices > 0,
+        }
     }
 }
 
