@@ -9,7 +9,9 @@
 pub mod bench;
 pub mod capture;
 pub mod compose;
+pub mod health;
 pub mod listen;
+pub mod liveness;
 pub mod metrics;
 pub mod models;
 pub mod pipeline;

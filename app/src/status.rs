@@ -278,8 +278,10 @@ impl From<&BuildError> for Cause {
 impl From<&RecogniseError> for Cause {
     fn from(error: &RecogniseError) -> Self {
         match error {
-            RecogniseError::Unusable(_) => Self::Model,
-            RecogniseError::Segment(_) | RecogniseError::Failed => Self::Recogniser,
+            RecogniseError::Model(_) => Self::Model,
+            RecogniseError::NotStarted(_) | RecogniseError::Segment(_) | RecogniseError::Failed => {
+                Self::Recogniser
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::path::Path;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use alsa::pcm::{Access, Format, HwParams, PCM};
 use alsa::{Direction, ValueOr};
 use nix::errno::Errno;
 use oratype::capture::{self, Counters, Next};
+use oratype::liveness::{Liveness, Role};
 use oratype_hal::pcm::alsa::{AlsaCapture, Timing};
 use oratype_hal::pcm::wav::{Pace, WavOptions, WavSource};
 use oratype_hal::pcm::{Capture, CaptureError, Captured, Period};
@@ -194,7 +196,8 @@ struct Outcome {
 fn run(name: &str, source: impl Capture + 'static, periods: u64) -> Outcome {
     C_CALLS.store(0, Ordering::Relaxed);
     RUST_CALLS.store(0, Ordering::Relaxed);
-    let (mut capture, mut ring) = capture::start(Box::new(Watched(source))).unwrap();
+    let alive = Arc::<Liveness>::default().enter(Role::Capture);
+    let (mut capture, mut ring) = capture::start(Box::new(Watched(source)), alive).unwrap();
     while capture.counters().periods < periods {
         match ring.next(Duration::from_secs(10)) {
             Next::Record(record) => assert!(!record.frames().is_empty()),

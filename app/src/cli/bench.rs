@@ -81,6 +81,7 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
             clock: Arc::new(MonotonicClock),
             vad: parts::vad(&args.common)?,
             recogniser: Recogniser::start(parts::recogniser(&args.common, &board, &settings)?)?,
+            status: Arc::default(),
             engine: args.engine.into(),
             about: About::default(),
             on_report: Box::new(move |report| drop(reports.send(report))),

@@ -89,6 +89,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
             clock: clock.clone(),
             vad,
             recogniser,
+            status: Arc::default(),
             engine: Engine::Product,
             about: About { board: board.name.into(), settings_problems: Vec::new() },
             on_report: Box::new(move |report| {

@@ -11,7 +11,7 @@ pub mod ptt;
 pub mod segmenter;
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use oratype_hal::gpio::{Button, GpioError};
@@ -23,6 +23,7 @@ use self::meter::Meter;
 use self::ptt::{Gesture, Ptt};
 use self::segmenter::{NoRoom, Release, Segmenter, Work};
 use crate::capture::{Header, Next, Record, RingReader};
+use crate::liveness::Alive;
 use crate::recognise::engine::SAMPLE_RATE_HZ;
 use crate::status::{Cause, Status};
 
@@ -59,6 +60,8 @@ pub struct Listener {
     pub work: SyncSender<Work>,
     /// For the light.
     pub status: Arc<Status>,
+    /// Marks the thread's life.
+    pub alive: Alive,
 }
 
 impl Listener {
@@ -67,10 +70,11 @@ impl Listener {
         let mut front_end: Option<(StreamFormat, FrontEnd)> = None;
         let mut meter = Meter::default();
         let result = loop {
-            let Self { reader, button, ptt, segmenter, gain_db, work, status } = &mut self;
+            let Self { reader, button, ptt, segmenter, gain_db, work, status, alive } = &mut self;
+            alive.mark();
             match reader.next(PERIOD_WAIT) {
                 Next::Record(record) => {
-                    let mut stage = Stage { ptt, segmenter, meter: &mut meter, status, work };
+                    let mut stage = Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
                     let heard = stage
                         .hear(&record, &mut front_end, *gain_db)
                         .and_then(|()| stage.gestures(record.header(), button.as_mut()));
@@ -83,8 +87,8 @@ impl Listener {
                 Next::Failed(error) => break Err(error.into()),
             }
         };
-        let Self { ptt, segmenter, work, status, .. } = &mut self;
-        let mut stage = Stage { ptt, segmenter, meter: &mut meter, status, work };
+        let Self { ptt, segmenter, work, status, alive, .. } = &mut self;
+        let mut stage = Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
         if let Some((_, front_end)) = &mut front_end {
             front_end.flush(|samples| stage.push(samples));
         }
@@ -98,8 +102,14 @@ struct Stage<'a> {
     ptt: &'a mut Ptt,
     segmenter: &'a mut Segmenter,
     meter: &'a mut Meter,
-    status: &'a Status,
+    outlet: Outlet<'a>,
+}
+
+/// Where segments go, and who hears of it.
+struct Outlet<'a> {
     work: &'a SyncSender<Work>,
+    status: &'a Status,
+    alive: &'a Alive,
 }
 
 impl Stage<'_> {
@@ -112,7 +122,7 @@ impl Stage<'_> {
     ) -> Result<(), ListenError> {
         let period = record.header().period;
         if period.discontinuity {
-            self.status.count_gap();
+            self.outlet.status.count_gap();
             log::warn!(
                 "sound was lost before this period ({} periods dropped)",
                 record.header().dropped_periods
@@ -134,15 +144,15 @@ impl Stage<'_> {
     }
 
     fn push(&mut self, samples: &[f32]) {
-        self.meter.push(samples, &self.status.levels);
+        self.meter.push(samples, &self.outlet.status.levels);
         let latched = self.ptt.is_latched();
-        let ended = self.segmenter.push(samples, latched, &mut |work| send(self.work, self.status, work));
+        let ended = self.segmenter.push(samples, latched, &mut |work| self.outlet.send(work));
         self.settled(ended);
     }
 
     fn finish(&mut self) {
-        self.segmenter.finish(&mut |work| send(self.work, self.status, work));
-        self.status.set_listening(false);
+        self.segmenter.finish(&mut |work| self.outlet.send(work));
+        self.outlet.status.set_listening(false);
     }
 
     /// Act on what the button did up to the end of the period.
@@ -163,11 +173,11 @@ impl Stage<'_> {
         match gesture {
             Gesture::Start(at) => {
                 let position = self.position_of(at, header);
-                let started = self.segmenter.start(position, &mut |work| send(self.work, self.status, work));
+                let started = self.segmenter.start(position, &mut |work| self.outlet.send(work));
                 match started {
                     Ok(()) => {
                         self.meter.start_dictation();
-                        self.status.set_listening(true);
+                        self.outlet.status.set_listening(true);
                     }
                     Err(NoRoom) => self.settled(Err(NoRoom)),
                 }
@@ -176,7 +186,7 @@ impl Stage<'_> {
             Gesture::Stop(at) => self.stop(at, header),
             Gesture::Report(at) => {
                 self.stop(at, header);
-                send(self.work, self.status, Work::Report);
+                self.outlet.send(Work::Report);
             }
         }
     }
@@ -188,7 +198,7 @@ impl Stage<'_> {
         let now = Instant::now();
         let release = Release { at: now.checked_sub(ago).unwrap_or(now), capture };
         self.segmenter.stop(self.position_of(at, header), release);
-        let ended = self.segmenter.settle(false, &mut |work| send(self.work, self.status, work));
+        let ended = self.segmenter.settle(false, &mut |work| self.outlet.send(work));
         self.settled(ended);
     }
 
@@ -207,26 +217,37 @@ impl Stage<'_> {
                     self.ptt.ended();
                 }
                 self.meter.end_dictation();
-                self.status.set_listening(false);
+                self.outlet.status.set_listening(false);
             }
             Err(error) => {
                 log::error!("{error}");
                 self.ptt.ended();
                 self.meter.end_dictation();
-                self.status.set_listening(false);
-                self.status.set_fault(Cause::TextLost);
+                self.outlet.status.set_listening(false);
+                self.outlet.status.set_fault(Cause::TextLost);
             }
         }
     }
 }
 
-/// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
-/// of empty dictations pile up behind a recogniser that hangs.
-fn send(queue: &SyncSender<Work>, status: &Status, work: Work) {
-    if matches!(work, Work::Segment(_) | Work::Report) {
-        status.begin_work();
-    }
-    if queue.send(work).is_err() {
-        log::error!("the recognise thread is gone");
+impl Outlet<'_> {
+    /// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
+    /// of empty dictations pile up behind a recogniser that hangs.
+    fn send(&self, work: Work) {
+        if matches!(work, Work::Segment(_) | Work::Report) {
+            self.status.begin_work();
+        }
+        let sent = match self.work.try_send(work) {
+            Err(TrySendError::Full(work)) => {
+                self.alive.idle();
+                let sent = self.work.send(work);
+                self.alive.mark();
+                sent.is_ok()
+            }
+            result => result.is_ok(),
+        };
+        if !sent {
+            log::error!("the recognise thread is gone");
+        }
     }
 }
