@@ -6,6 +6,7 @@
 //!
 //! Architecture invariant: the library knows traits of `hal` and no board; only the binary names one.
 
+pub mod appliance;
 pub mod bench;
 pub mod capture;
 pub mod compose;

@@ -209,6 +209,7 @@ impl Pipeline {
                 SpeechDetector::new(parts.vad),
                 wait_for_room,
             ),
+            live: !wait_for_room,
             gain_db: settings.audio.gain_db,
             work,
             status: Arc::clone(&status),

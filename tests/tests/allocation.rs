@@ -18,6 +18,7 @@ use std::time::Duration;
 use alsa::pcm::{Access, Format, HwParams, PCM};
 use alsa::{Direction, ValueOr};
 use nix::errno::Errno;
+use oratype::appliance::{Opener, ReopenedMicrophone};
 use oratype::capture::{self, Counters, Next};
 use oratype::liveness::{Liveness, Role};
 use oratype_hal::pcm::alsa::{AlsaCapture, Timing};
@@ -239,6 +240,14 @@ fn main() {
     let outcome = run("recordings", recordings(dir.path()), u64::MAX);
     assert!(outcome.counters.periods >= PERIODS_SHORT);
     assert_eq!((outcome.c_calls, outcome.rust_calls), (0, 0), "the WAV driver allocates");
+
+    let health = Arc::default();
+    let opener: Opener<Box<dyn Capture>> = Box::new(|| Ok(Box::new(open("overruns"))));
+    let microphone =
+        ReopenedMicrophone::start(opener, Duration::from_secs(1), &health, Arc::new(MonotonicClock)).unwrap();
+    let outcome = run("reopened", microphone, PERIODS_SHORT);
+    assert!(outcome.counters.discontinuities >= 1, "no fault happened");
+    assert_eq!((outcome.c_calls, outcome.rust_calls), (0, 0), "a microphone that may be absent allocates");
 
     let outcome = run("planted: typed I/O", TypedIo::open("steady"), PERIODS_SHORT);
     assert!(outcome.c_calls > 0, "malloc in alsa-lib is not noticed");

@@ -30,6 +30,10 @@ use crate::status::{Cause, Status};
 /// How long to wait for a period before looking again; only the end of the thread depends on it.
 const PERIOD_WAIT: Duration = Duration::from_millis(100);
 
+/// Periods waited for in vain, after which a microphone counts as lost and the dictation as over: a second. A device
+/// that resumes may take that long.
+const PERIOD_WAITS_MAX: u32 = 10;
+
 /// Why the listen thread ended before its source did.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -54,6 +58,8 @@ pub struct Listener {
     pub ptt: Ptt,
     /// What becomes of the samples.
     pub segmenter: Segmenter,
+    /// Whether the source is a microphone, which may be lost and come back.
+    pub live: bool,
     /// Gain of the microphone, dB.
     pub gain_db: f32,
     /// Where segments go.
@@ -69,12 +75,15 @@ impl Listener {
     pub fn run(mut self) -> Result<(), ListenError> {
         let mut front_end: Option<(StreamFormat, FrontEnd)> = None;
         let mut meter = Meter::default();
+        let mut waited = 0;
         let result = loop {
-            let Self { reader, button, ptt, segmenter, gain_db, work, status, alive } = &mut self;
+            let Self { reader, button, ptt, segmenter, live, gain_db, work, status, alive } = &mut self;
             alive.mark();
             match reader.next(PERIOD_WAIT) {
                 Next::Record(record) => {
                     let mut stage = Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
+                    waited = 0;
+                    let mut stage = Stage { ptt, segmenter, outlet: Outlet { work, status, alive } };
                     let heard = stage
                         .hear(&record, &mut front_end, *gain_db)
                         .and_then(|()| stage.gestures(record.header(), button.as_mut()));
@@ -82,7 +91,13 @@ impl Listener {
                         break Err(error);
                     }
                 }
-                Next::Timeout => {}
+                Next::Timeout if *live && waited >= PERIOD_WAITS_MAX => {
+                    let mut stage = Stage { ptt, segmenter, outlet: Outlet { work, status, alive } };
+                    if let Err(error) = stage.deaf(button.as_mut()) {
+                        break Err(error);
+                    }
+                }
+                Next::Timeout => waited += 1,
                 Next::End => break Ok(()),
                 Next::Failed(error) => break Err(error.into()),
             }
@@ -148,6 +163,18 @@ impl Stage<'_> {
         let latched = self.ptt.is_latched();
         let ended = self.segmenter.push(samples, latched, &mut |work| self.outlet.send(work));
         self.settled(ended);
+    }
+
+    /// No sound comes any more: end the dictation with what was heard, and let the button do nothing.
+    fn deaf(&mut self, button: &mut dyn Button) -> Result<(), ListenError> {
+        self.finish();
+        let now = MonotonicClock.now();
+        while let Some(edge) = button.next_edge(now)? {
+            self.ptt.edge(edge);
+        }
+        self.ptt.advance(now);
+        self.ptt.ended();
+        Ok(())
     }
 
     fn finish(&mut self) {
