@@ -5,6 +5,9 @@
 //! | [`pcm`] | [`pcm::Capture`] | ALSA, WAV files |
 //! | [`hid`] | [`hid::Keyboard`] | `/dev/hidgN` and raw report streams, uinput, a decoder that prints |
 //! | [`gpio`] | [`gpio::Button`], [`gpio::Led`] | rppal, GPIO character device, scripted, terminal |
+//! | [`hid`] | [`hid::Keyboard`] | USB gadget, raw report streams, uinput, a decoder that prints |
+//! | [`usb`] | – | the USB gadget itself, made through configfs |
+//! | [`gpio`] | [`gpio::Button`], [`gpio::Led`] | scripted, terminal |
 //! | [`time`] | [`time::Clock`] | monotonic, simulated |
 //! | [`sched`], [`cpuset`], [`cpufreq`], [`memory`] | – | real-time priority, CPU affinity, cores of one's own, clock speed, locked memory |
 //! | [`watchdog`] | – | the hardware watchdog |
@@ -21,3 +24,4 @@ pub mod pcm;
 pub mod sched;
 pub mod time;
 pub mod watchdog;
+pub mod usb;
