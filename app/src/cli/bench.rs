@@ -14,6 +14,7 @@ use oratype::bench::manifest::{self, Utterance};
 use oratype::bench::report::{self, PeakRss, StageTimes, Summary, UtteranceResult};
 use oratype::metrics::{DictationReport, peak_rss_bytes, process_cpu};
 use oratype::pipeline::{Parts, Pipeline, Recogniser};
+use oratype::report::About;
 use oratype_hal::hid::{Backspace, PrintKeyboard};
 use oratype_hal::time::MonotonicClock;
 
@@ -80,7 +81,9 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
             clock: Arc::new(MonotonicClock),
             vad: parts::vad(&args.common)?,
             recogniser: Recogniser::start(parts::recogniser(&args.common, &board, &settings)?)?,
+            status: Arc::default(),
             engine: args.engine.into(),
+            about: About::default(),
             on_report: Box::new(move |report| drop(reports.send(report))),
         },
         &settings,

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oratype::models;
+use oratype::recognise::cores;
 use oratype::recognise::engine::EngineOptions;
-use oratype::recognise::supervisor::SupervisorOptions;
+use oratype::recognise::supervisor::{OWN_PROGRAM, SupervisorOptions};
 use oratype::recognise::worker::WorkerOptions;
 use oratype::settings::Settings;
 use oratype::speech::SileroVad;
@@ -74,19 +75,22 @@ pub(super) fn recogniser(
     settings: &Settings,
 ) -> Result<SupervisorOptions, Refusal> {
     let cores = board.recogniser_cores.clone();
+    // On a PC other programs have work for these cores too.
+    let partition = cores::set_aside(&cores, None);
     let threads = match settings.recogniser.threads as usize {
         0 => cores.len().max(1),
         // ggml's threads spin while they wait: more threads than cores are many times slower, not faster.
         asked => asked.min(cores.len().max(1)),
     };
     Ok(SupervisorOptions {
-        program: std::env::current_exe().map_err(|e| format!("cannot find my own program file: {e}"))?,
+        program: OWN_PROGRAM.into(),
         worker: WorkerOptions {
             model: common.models.join(models::WHISPER.name),
             cores,
             engine: EngineOptions { threads, flash_attention: board.flash_attention },
         },
         timeout: settings.recogniser.timeout,
+        partition,
     })
 }
 

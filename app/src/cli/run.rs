@@ -12,6 +12,8 @@ use clap::{ArgGroup, Args};
 use oratype::metrics::DictationReport;
 use oratype::pipeline::{Parts, Pipeline, Recogniser};
 use oratype::recognise::protocol::Engine;
+use oratype::report::About;
+use oratype::status::Lamp;
 use oratype_hal::gpio::{Button, Led, TerminalButton, TerminalLed};
 use oratype_hal::pcm::Capture;
 use oratype_hal::pcm::alsa::AlsaCapture;
@@ -87,7 +89,9 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
             clock: clock.clone(),
             vad,
             recogniser,
+            status: Arc::default(),
             engine: Engine::Product,
+            about: About { board: board.name.into(), settings_problems: Vec::new() },
             on_report: Box::new(move |report| {
                 if from_wav {
                     // A reader that went away has seen enough.
@@ -123,7 +127,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
 /// Light and signals, until everything is typed. Whether a signal ended the capture before its source did.
 fn control(pipeline: &mut Pipeline, stopping: &AtomicBool, clock: &dyn Clock, light: bool) -> bool {
     let mut led = light.then(TerminalLed::stderr);
-    let mut shown = None;
+    let mut lamp = Lamp::new(clock.now());
     let mut stopped = false;
     let mut interrupted = false;
     while !pipeline.wait(CONTROL_INTERVAL) {
@@ -131,12 +135,13 @@ fn control(pipeline: &mut Pipeline, stopping: &AtomicBool, clock: &dyn Clock, li
             stopped = true;
             interrupted = pipeline.stop();
         }
-        let state = pipeline.status().light();
-        if shown.replace(state) != Some(state) {
+        let now = clock.now();
+        let state = pipeline.status().light(now);
+        if lamp.show(state, now) {
             log::info!("{}", state.name());
         }
-        if let Some(lamp) = &mut led
-            && let Err(error) = lamp.set(state.is_lit(clock.now()))
+        if let Some(shown) = &mut led
+            && let Err(error) = shown.set(lamp.is_lit(now))
         {
             log::warn!("light: {error}");
             led = None;

@@ -14,8 +14,11 @@ gain_db = -3.5
 pre_roll_ms = 100
 tail_ms = 200
 [button]
+gpio = 17
 debounce_ms = 5
 tap_ms = 250
+[light]
+gpio = 27
 [dictation]
 end_after_silence_s = 0
 space_between = false
@@ -73,7 +76,8 @@ fn every_key_reaches_its_field() {
     let ms = Duration::from_millis;
     let expected = Settings {
         audio: Audio { device: "plughw:1,0".into(), gain_db: -3.5, pre_roll: ms(100), tail: ms(200) },
-        button: Button { debounce: ms(5), tap: ms(250) },
+        button: Button { gpio: 17, debounce: ms(5), tap: ms(250) },
+        light: Light { gpio: 27 },
         dictation: Dictation { end_after_silence: Duration::ZERO, space_between: false },
         recogniser: Recogniser { threads: 2, timeout: Duration::from_secs(7) },
         typing: Typing { layout: "us".into(), report_interval: ms(8) },
@@ -157,16 +161,16 @@ fn unknown_names_get_the_nearest_known_one() {
     check_problem(
         "[button]\ndebounce = 5",
         "oratype.toml:2: button.debounce: unknown key, did you mean debounce_ms?; \
-         allowed: debounce_ms, tap_ms",
+         allowed: gpio, debounce_ms, tap_ms",
     );
     check_problem(
         "[button]\ncolour = 5",
-        "oratype.toml:2: button.colour: unknown key; allowed: debounce_ms, tap_ms",
+        "oratype.toml:2: button.colour: unknown key; allowed: gpio, debounce_ms, tap_ms",
     );
     check_problem(
         "[buton]\ntap_ms = 5\ndebounce_ms = 5",
         "oratype.toml:1: buton: unknown section, did you mean button?; the keys under it are not used; \
-         allowed: [audio], [button], [dictation], [recogniser], [typing]",
+         allowed: [audio], [button], [light], [dictation], [recogniser], [typing]",
     );
     check_problem(
         "tap_ms = 100",
@@ -174,7 +178,7 @@ fn unknown_names_get_the_nearest_known_one() {
     );
     check_problem(
         "[button]\n\"a\\nb\" = 1",
-        "oratype.toml:2: button.a\\nb: unknown key; allowed: debounce_ms, tap_ms",
+        "oratype.toml:2: button.a\\nb: unknown key; allowed: gpio, debounce_ms, tap_ms",
     );
     check_problem("audio = 3", "oratype.toml:1: audio: is a section, not a key; allowed: [audio]");
 }
