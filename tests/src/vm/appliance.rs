@@ -3,62 +3,77 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use oratype_image::sd::cpio::Tree;
+use oratype_image::sd::modules::{Kernel, Module};
+use oratype_image::sd::{self, Contents};
 use oratype_vm_agent::{Command as Asked, Process};
+use tempfile::TempDir;
 
 use super::{Boot, Guest, Machine};
-use crate::needs::{not_run, workspace};
+use crate::needs::{folder_for_test, not_run, workspace, write};
 
-/// Where scripts/lib/vm.sh leaves what the tests need.
-const VARIABLE: &str = "ORATYPE_VM";
-const DEFAULT: &str = ".cache/vm";
+/// What scripts/lib/vm.sh makes: the image, and a folder with what the tests run inside.
+const IMAGE: &str = "ORATYPE_IMAGE";
+const PROGRAMS: &str = "ORATYPE_VM_PROGRAMS";
+/// Unpacked packages of the image.
+const PACKAGES: &str = ".cache/image/unpacked";
+
+/// Modules the emulator needs: microphone, USB controller, the host's side of a USB keyboard, a keyboard without a
+/// USB controller, the virtual machine's disk.
+const MODULES: [&str; 7] =
+    ["snd-aloop", "dummy_hcd", "usbhid", "hid-generic", "evdev", "uinput", "virtio_blk"];
 
 /// An image, and what the tests add to it.
 pub struct Appliance {
-    /// The image, of a size that QEMU takes for a card.
-    pub card: PathBuf,
-    kernel: PathBuf,
-    initrd: PathBuf,
-    device_tree: PathBuf,
-    modules: PathBuf,
+    /// The image.
+    pub image: PathBuf,
+    /// The files of its FAT partition.
+    pub contents: Contents,
+    modules: Vec<Module>,
     agent: PathBuf,
     /// The unit tests of `hal`, built for the machine.
     pub hal_tests: PathBuf,
+    /// For the emulator: the kernel and what else it wants as files.
+    folder: TempDir,
 }
 
 impl Appliance {
     /// `None`, and said, if something is missing.
+    ///
+    /// # Panics
+    /// If what is there cannot be used.
     pub fn needs() -> Option<Self> {
-        let folder = env::var_os(VARIABLE).map_or_else(|| workspace().join(DEFAULT), PathBuf::from);
-        let device_tree = oratype_board::zero2w::board().models[0].device_tree.unwrap_or_default();
-        let appliance = Self {
-            card: folder.join("card.img"),
-            kernel: folder.join("boot/vmlinuz"),
-            initrd: folder.join("boot/initrd.img"),
-            device_tree: folder.join("boot").join(device_tree),
-            modules: folder.join("modules"),
-            agent: folder.join("vm-agent"),
-            hal_tests: folder.join("hal-tests"),
+        let [Some(image), Some(programs)] = [IMAGE, PROGRAMS].map(env::var_os) else {
+            not_run(&format!("{IMAGE} and {PROGRAMS} are not set; scripts/test makes what they name"));
+            return None;
         };
-        let Appliance { card, kernel, initrd, device_tree, modules, agent, hal_tests } = &appliance;
-        for path in [card, kernel, initrd, device_tree, modules, agent, hal_tests] {
-            if !path.exists() {
-                not_run(&format!("{} is missing; scripts/test makes it", path.display()));
-                return None;
-            }
+        let (image, programs) = (PathBuf::from(image), PathBuf::from(programs));
+        let contents = sd::contents(&image).unwrap_or_else(|error| panic!("{}: {error}", image.display()));
+        let kernel = kernel_of(&contents.root);
+        let modules = kernel.select(&MODULES).unwrap_or_else(|error| panic!("{error}"));
+        let folder = folder_for_test();
+        for (name, file) in &contents.files {
+            write(folder.path(), name, file);
         }
-        Some(appliance)
+        let agent = programs.join("vm-agent");
+        Some(Self { image, contents, modules, agent, hal_tests: programs.join("hal-tests"), folder })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Start it on a machine without changing it; `settings` are read after its own.
     pub fn boot(&self, machine: Machine, settings: &str) -> Boot<'_> {
         let raspberry = machine == Machine::Raspi3b;
+        let device_tree = machine.board().models[0].device_tree;
         Boot {
             machine,
             memory_mib: 512,
-            kernel: &self.kernel,
-            initrd: &self.initrd,
-            device_tree: raspberry.then_some(&self.device_tree),
-            card: raspberry.then(|| self.card.clone()),
+            kernel: self.file("vmlinuz"),
+            initrd: self.file("initrd.img"),
+            device_tree: device_tree.map(|name| self.file(name)),
+            card: raspberry.then(|| self.image.clone()),
             modules: &self.modules,
             agent: &self.agent,
             files: vec![("test/settings.toml".to_owned(), settings.as_bytes().to_vec())],
@@ -66,6 +81,22 @@ impl Appliance {
             program_args: &["--settings", "/test/settings.toml", "-v"],
         }
     }
+}
+
+/// The kernel package that the image was made from: its modules are of this very kernel.
+fn kernel_of(root: &Tree) -> Kernel {
+    const BELOW: &str = "usr/lib/modules/";
+    let version = root.0.keys().find_map(|path| path.strip_prefix(BELOW)?.split('/').next());
+    let version = version.expect("the image has kernel modules");
+    let packages = workspace().join(PACKAGES);
+    let has_it = |package: &PathBuf| package.join(BELOW).join(version).is_dir();
+    let package = fs::read_dir(&packages)
+        .unwrap_or_else(|error| panic!("{}: {error}", packages.display()))
+        .flatten()
+        .map(|entry| entry.path())
+        .find(has_it)
+        .unwrap_or_else(|| panic!("{}: no kernel {version}; scripts/build-image fetches it", packages.display()));
+    Kernel::open(&package).unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl Boot<'_> {

@@ -1,10 +1,9 @@
 //! The appliance in an emulated machine: booted, spoken to, its button pressed, its light seen, its keyboard read.
 //!
-//! What an image ships is not changed: the kernel command line and an archive behind the initial file system bring
-//! the agent (crate `oratype-vm-agent`), the emulator's kernel modules, settings and recordings.
+//! What an image ships is not changed: the kernel command line and an archive behind the initramfs bring the agent
+//! (crate `oratype-vm-agent`), the emulator's kernel modules, settings and recordings.
 
 pub mod appliance;
-pub mod initrd;
 mod qtest;
 
 use std::collections::VecDeque;
@@ -19,10 +18,11 @@ use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use oratype_board::{Board, Gpio};
+use oratype_image::sd::cpio::Tree;
+use oratype_image::sd::modules::Module;
 use oratype_vm_agent::{Command as Asked, FOLDER, MODULES, Message, PORT, REMOVE, Process, Request};
 use tempfile::TempDir;
 
-use self::initrd::Archive;
 use self::qtest::{Qtest, device_path};
 
 /// How long to wait for anything before it counts as not happening: no measure of speed, many times what it takes
@@ -38,9 +38,8 @@ const TAIL_LINES: usize = 60;
 /// An emulated machine takes all the cores it gets; two at a time would only disturb each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Modules of the emulator tests: microphone, USB controller, the host's side of a USB keyboard, the virtual
-/// machine's disk.
-const TEST_MODULES: [&str; 7] = ["snd-aloop", "dummy_hcd", "usbhid", "hid-generic", "evdev", "uinput", "virtio_blk"];
+/// Permissions of what tests bring along.
+const EXECUTABLE: u32 = 0o755;
 
 /// Which machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,15 +67,15 @@ pub struct Boot<'a> {
     /// Memory; a Raspberry Pi has what it has.
     pub memory_mib: u32,
     /// The image's kernel.
-    pub kernel: &'a Path,
-    /// The image's initial file system.
-    pub initrd: &'a Path,
+    pub kernel: PathBuf,
+    /// The image's initramfs.
+    pub initrd: PathBuf,
     /// The image's device tree; QEMU makes that of [`Machine::Virt`].
-    pub device_tree: Option<&'a Path>,
+    pub device_tree: Option<PathBuf>,
     /// The card in its slot.
     pub card: Option<PathBuf>,
-    /// Where Debian's modules of this kernel lie.
-    pub modules: &'a Path,
+    /// Modules of this kernel to load before the image's init, in this order.
+    pub modules: &'a [Module],
     /// The agent.
     pub agent: &'a Path,
     /// Files to add or replace: path without leading slash, contents.
@@ -146,7 +145,7 @@ impl Guest {
         let gpio = boot.machine.board().gpio.expect("the boards that are emulated have a button and a light");
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         let initrd = folder.path().join("initrd");
-        fs::write(&initrd, boot.initrd().expect("the initial file system")).expect("room for temporary files");
+        fs::write(&initrd, boot.initrd().expect("the initramfs")).expect("room for temporary files");
         let (sender, events) = channel();
         let mut command = boot.command(&initrd);
         for (channel, name, options) in [
@@ -429,23 +428,28 @@ impl Drop for Guest {
 }
 
 impl Boot<'_> {
-    /// The image's initial file system with what the test adds.
+    /// The image's initramfs with what the test adds.
     fn initrd(&self) -> io::Result<Vec<u8>> {
         let folder = FOLDER.trim_start_matches('/');
-        let mut archive = Archive::default();
-        archive.file(format!("{folder}/init"), &fs::read(self.agent)?);
+        let mut tree = Tree::default();
+        let mut file = |path: String, contents: &[u8]| tree.file(&path, EXECUTABLE, contents.to_vec());
+        file(format!("{folder}/init"), &fs::read(self.agent)?);
         let mut list = String::new();
-        for (name, module) in initrd::modules(self.modules, &TEST_MODULES)? {
-            let path = format!("{folder}/modules.d/{name}.ko");
+        for module in self.modules {
+            let path = format!("{folder}/{}", module.path);
             let _ = writeln!(list, "/{path}");
-            archive.file(path, &module);
+            file(path, &module.data);
         }
-        archive.file(format!("{folder}/{MODULES}"), list.as_bytes());
-        archive.file(format!("{folder}/{REMOVE}"), self.remove.join("\n").as_bytes());
+        file(format!("{folder}/{MODULES}"), list.as_bytes());
+        file(format!("{folder}/{REMOVE}"), self.remove.join("\n").as_bytes());
         for (path, contents) in &self.files {
-            archive.file(path, contents);
+            file(path.clone(), contents);
         }
-        Ok(archive.after(fs::read(self.initrd)?))
+        // The kernel unpacks one archive after another. It looks for the next at a multiple of four, past zeros.
+        let mut initrd = fs::read(&self.initrd)?;
+        initrd.resize(initrd.len().next_multiple_of(4), 0);
+        initrd.extend(tree.to_cpio(0));
+        Ok(initrd)
     }
 
     fn command(&self, initrd: &Path) -> Command {
@@ -463,8 +467,8 @@ impl Boot<'_> {
                 ("ttyS1,115200", "/dev/ttyAMA0")
             }
         };
-        command.arg("-kernel").arg(self.kernel).arg("-initrd").arg(initrd);
-        if let Some(device_tree) = self.device_tree {
+        command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(initrd);
+        if let Some(device_tree) = &self.device_tree {
             command.arg("-dtb").arg(device_tree);
         }
         if let Some(card) = &self.card {
@@ -513,9 +517,4 @@ fn read_agent(socket: UnixStream, events: Sender<Event>) {
             }
         }
     });
-}
-
-/// Where `name` lies in the machine when it is one of [`Boot::files`] in the test's folder.
-pub fn in_folder(name: &str) -> PathBuf {
-    Path::new(FOLDER).join(name)
 }
