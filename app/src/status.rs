@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use oratype_hal::time::Timestamp;
 
+use crate::health::Trouble;
 use crate::listen::meter::Levels;
 use crate::pipeline::{BuildError, Fault};
 use crate::recognise::supervisor::RecogniseError;
@@ -262,6 +263,18 @@ impl Cause {
 
     fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|&cause| cause as u8 == number)
+    }
+}
+
+impl From<Trouble> for Cause {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Model => Self::Model,
+            Trouble::Recogniser => Self::Recogniser,
+            Trouble::Microphone => Self::Microphone,
+            Trouble::Button => Self::Other,
+            Trouble::Keyboard => Self::Usb,
+        }
     }
 }
 

@@ -81,9 +81,9 @@ impl Listener {
             alive.mark();
             match reader.next(PERIOD_WAIT) {
                 Next::Record(record) => {
-                    let mut stage = Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
                     waited = 0;
-                    let mut stage = Stage { ptt, segmenter, outlet: Outlet { work, status, alive } };
+                    let mut stage =
+                        Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
                     let heard = stage
                         .hear(&record, &mut front_end, *gain_db)
                         .and_then(|()| stage.gestures(record.header(), button.as_mut()));
@@ -92,7 +92,8 @@ impl Listener {
                     }
                 }
                 Next::Timeout if *live && waited >= PERIOD_WAITS_MAX => {
-                    let mut stage = Stage { ptt, segmenter, outlet: Outlet { work, status, alive } };
+                    let mut stage =
+                        Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
                     if let Err(error) = stage.deaf(button.as_mut()) {
                         break Err(error);
                     }
