@@ -156,7 +156,7 @@ pub const TABLE: [Row; 12] = [
         "something in oratype.toml cannot be used; its default is. Shown three times after the start. The status \
          report names the line",
     ),
-    error(Cause::Microphone, "error: microphone", "no microphone, or it is gone; check its six wires"),
+    error(Cause::Microphone, "error: microphone", "no microphone, or nothing comes from it; check its wires"),
     error(
         Cause::Usb,
         "error: USB",
