@@ -154,7 +154,7 @@ pub const TABLE: [Row; 12] = [
         Cause::Settings,
         "error: settings",
         "something in oratype.toml cannot be used; its default is. Shown three times after the start. The status \
-         report names the line",
+         report says what",
     ),
     error(Cause::Microphone, "error: microphone", "no microphone, or nothing comes from it; check its wires"),
     error(
