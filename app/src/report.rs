@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deunicode::deunicode;
 
-use crate::listen::meter::Level;
+use crate::listen::meter::{Level, SILENT_DBFS};
 use crate::status::{Cause, Light, Status};
 
 /// Speech below this is too quiet. Of 24 recorded sentences made quieter in steps of 10 dB, nothing was lost down to a
@@ -123,6 +123,8 @@ impl<'a> Facts<'a> {
 fn verdict(level: Level) -> &'static str {
     if level.peak_dbfs > LOUD_PEAK_DBFS {
         "too loud: lower audio.gain_db"
+    } else if level.rms_dbfs < SILENT_DBFS {
+        "nothing comes from it: check its wires"
     } else if level.rms_dbfs < QUIET_DBFS {
         "too quiet: speak closer or raise audio.gain_db"
     } else {
@@ -203,7 +205,7 @@ mod tests {
             "Sound lost: 3 times.",
             "Settings: 4: audio.gain_db: is 99.0;",
             " / and 2 more.",
-            "Last error: no microphone, or it is gone",
+            "Last error: no microphone, or nothing comes from it",
         ] {
             assert!(report.contains(part), "{part:?} is not in {report:?}");
         }
@@ -212,10 +214,11 @@ mod tests {
     #[test]
     fn the_verdict_follows_the_level() {
         let cases = [
+            (-150.0, -150.0, "nothing"),
             (-24.0, -9.0, "good"),
-            (-46.0, -30.0, "too quiet"),
+            (-51.0, -30.0, "too quiet"),
             (-10.0, -0.2, "too loud"),
-            (-44.0, -30.0, "good"),
+            (-49.0, -30.0, "good"),
         ];
         for (rms_dbfs, peak_dbfs, expected) in cases {
             assert!(verdict(Level { rms_dbfs, peak_dbfs }).starts_with(expected));

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use oratype_hal::time::Timestamp;
 
+use crate::health::Trouble;
 use crate::listen::meter::Levels;
 use crate::pipeline::{BuildError, Fault};
 use crate::recognise::supervisor::RecogniseError;
@@ -153,9 +154,9 @@ pub const TABLE: [Row; 12] = [
         Cause::Settings,
         "error: settings",
         "something in oratype.toml cannot be used; its default is. Shown three times after the start. The status \
-         report names the line",
+         report says what",
     ),
-    error(Cause::Microphone, "error: microphone", "no microphone, or it is gone; check its six wires"),
+    error(Cause::Microphone, "error: microphone", "no microphone, or nothing comes from it; check its wires"),
     error(
         Cause::Usb,
         "error: USB",
@@ -262,6 +263,18 @@ impl Cause {
 
     fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|&cause| cause as u8 == number)
+    }
+}
+
+impl From<Trouble> for Cause {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Model => Self::Model,
+            Trouble::Recogniser => Self::Recogniser,
+            Trouble::Microphone => Self::Microphone,
+            Trouble::Button => Self::Other,
+            Trouble::Keyboard => Self::Usb,
+        }
     }
 }
 

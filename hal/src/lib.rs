@@ -23,5 +23,5 @@ pub mod memory;
 pub mod pcm;
 pub mod sched;
 pub mod time;
-pub mod watchdog;
 pub mod usb;
+pub mod watchdog;

@@ -1,10 +1,11 @@
 //! Command line of the host tools. Only the command line lives here.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use oratype_image::flash;
 use oratype_image::model::{self, Source};
 use oratype_image::sd;
 use oratype_image::sd::cpio::Node;
@@ -33,6 +34,13 @@ enum Command {
     List {
         /// The image, uncompressed
         image: PathBuf,
+    },
+    /// Write an image onto an SD card and read it back. Asks before.
+    Flash {
+        /// The image, uncompressed
+        image: PathBuf,
+        /// The card: a whole, removable device that nothing is mounted from
+        device: PathBuf,
     },
     /// Take the files of the FAT partition out of an image.
     Extract {
@@ -135,6 +143,10 @@ fn main() -> ExitCode {
             sd::refresh_lock(&apt_config, &cache, &lock).map_err(Into::into)
         }
         Command::List { image } => list(&image).map_err(Into::into),
+        Command::Flash { image, device } => {
+            let result = flash::flash(&image, &device, &mut io::stdin().lock(), &mut io::stderr());
+            result.map(|()| eprintln!("done: {} can be taken out", device.display())).map_err(Into::into)
+        }
         Command::Extract { image, out } => sd::extract(&image, &out).map_err(Into::into),
     };
     match result {
@@ -168,7 +180,7 @@ fn build(args: BuildArgs) -> Result<(), sd::error::Error> {
 
 fn list(image: &Path) -> Result<(), sd::error::Error> {
     let contents = sd::contents(image)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     let files = contents.files.iter().map(|(name, contents)| format!("{:>10} {name}", contents.len()));
     let root = contents.root.0.iter().map(|(path, node)| match node {
         Node::Folder(_) => format!("{:>10} /{path}/", ""),

@@ -1,188 +1,237 @@
-//! The appliance in emulated machines, from the image that people flash: boots, hears speech, sees its button, types
-//! over USB; and what happens when something fails.
-//!
-//! Machines emulate ARM on the processor at hand: they are slow, and all waits are for events.
+//! The appliance with devices that come and go, and the real recogniser: no word is lost or doubled.
 
 #![expect(clippy::unwrap_used, reason = "a test, though clippy knows only its test functions as such")]
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{fs, io};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use oratype::bench::normalise::normalise;
-use oratype_tests::needs::{Dictation, folder_for_test, not_run};
-use oratype_tests::oratype::run;
-use oratype_tests::sound::{Encoding, Sound};
-use oratype_tests::vm::appliance::Appliance;
-use oratype_tests::vm::{Guest, Machine};
+use nix::errno::Errno;
+use oratype::appliance::{self, Devices, Opener, Options};
+use oratype::health::{Health, Trouble};
+use oratype::models;
+use oratype::recognise::engine::EngineOptions;
+use oratype::recognise::supervisor::SupervisorOptions;
+use oratype::recognise::worker::WorkerOptions;
+use oratype::settings::Settings;
+use oratype::speech::SileroVad;
+use oratype::status::{Light, Status};
+use oratype_hal::gpio::{Button, Edge, GpioError, Led, RecordingLed};
+use oratype_hal::hid::{Decoder, HostLeds, Keyboard, KeyboardError, Report};
+use oratype_hal::pcm::{Capture, CaptureError, Captured, Period, SampleFormat, StreamFormat};
+use oratype_hal::time::{Clock, MonotonicClock, Timestamp};
+use oratype_tests::needs::Dictation;
+use oratype_tests::oratype::{LIMIT, program};
+use oratype_tests::sound::Sound;
 use oratype_tests::words::assert_said;
-use oratype_vm_agent::Command as Asked;
 
-/// Short, so that an emulator recognises it in reasonable time, and heard without a mistake.
-const SAID: &str = "all-circuits-busy-now";
-/// In the machine.
-const RECORDING: &str = "speech.wav";
+const FORMAT: StreamFormat = StreamFormat { rate_hz: 16_000, channels: 1, sample: SampleFormat::S16 };
+const PERIOD: Duration = Duration::from_millis(10);
+const PERIOD_FRAMES: usize = 160;
 
-/// An emulator recognises many times slower than the slowest board; the recogniser is not to count as hanging.
-const SETTINGS: &str = "[recogniser]\ntimeout_s = 600\n";
-
-const MIB: u64 = 1 << 20;
-/// Requirements: resident memory of the program in normal use, memory left on a board with 512 MB.
-const RSS_MAX_BYTES: u64 = 130 * 1_000_000;
-const FREE_MIN_BYTES: u64 = 200 * 1_000_000;
-
-/// What all these tests need.
-struct Needs {
-    appliance: Appliance,
-    dictation: Dictation,
-    folder: tempfile::TempDir,
+/// What the devices share.
+#[derive(Default)]
+struct World {
+    /// The button's edges to come.
+    edges: VecDeque<Edge>,
+    /// Reports that the host took, as text.
+    decoder: Decoder,
+    typed: String,
+    /// Reports after which the keyboard fails, once.
+    reports_left: Option<usize>,
+    host_there: bool,
+    /// The second dictation is over.
+    released: bool,
 }
 
-impl Needs {
-    fn all() -> Option<Self> {
-        Some(Self { appliance: Appliance::needs()?, dictation: Dictation::needs()?, folder: folder_for_test() })
+type Shared = Arc<Mutex<World>>;
+
+fn lock(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A microphone that plays a recording in real time while somebody uses the button, and is then gone, or hears silence.
+struct Plays {
+    world: Shared,
+    samples: Vec<i16>,
+    /// The button's edges, by the sample.
+    edges: VecDeque<(usize, bool)>,
+    next: usize,
+    /// When the next period is complete; none before the first.
+    due: Option<Timestamp>,
+    stays: bool,
+}
+
+impl Capture for Plays {
+    fn period_bytes_max(&self) -> usize {
+        PERIOD_FRAMES * 2
     }
 
-    /// The recording, at the rate of the boards' microphones: a loopback card does not convert.
-    fn recording(&self) -> PathBuf {
-        let sound = Sound::read(&self.dictation.utterance(SAID).path).resampled(48_000);
-        // The last word is over well before the button is let go.
-        let sound = sound.then(&Sound::silence(48_000, 0.5));
-        sound.write(self.folder.path().join(RECORDING), Encoding::Int(16), 1)
-    }
-
-    /// What the desk types for a recording.
-    fn desk_types(&self, recording: &Path) -> String {
-        run(self.dictation.run_args(&["--pace", "fast"], &[recording])).success()
-    }
-
-    /// What was said, and heard without a mistake by the desk.
-    fn expected(&self, recording: &Path) -> String {
-        let typed = self.desk_types(recording);
-        assert_said(&self.dictation.utterance(SAID).reference, &typed, 0);
-        normalise(&typed)
-    }
-}
-
-/// The value of a line `name:   number kB`, as in /proc/meminfo.
-fn kilobytes(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let number = line.and_then(|line| line.trim().strip_suffix("kB"));
-    number.unwrap_or_else(|| panic!("no {name} in {text}")).trim().parse::<u64>().unwrap() * 1024
-}
-
-/// What people see while it starts: lines of the kernel's log that tell a stage, with the time since its start.
-fn print_stages(guest: &Guest) {
-    eprintln!("stages from the start of the kernel, as its log has them:");
-    let stage = |line: &&String| {
-        ["Booting Linux", "as init process", "oratype", "] ready"].iter().any(|mark| line.contains(mark))
-    };
-    for line in guest.console().iter().filter(stage) {
-        eprintln!("  {line}");
-    }
-}
-
-/// It has no way out but USB, and does not write to its card.
-fn assert_sealed(guest: &mut Guest) {
-    let interfaces = guest.read("/proc/net/dev");
-    let names: Vec<_> = interfaces.lines().filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
-    assert_eq!(names, ["lo"], "{interfaces}");
-    let mounts = guest.read("/proc/1/mounts");
-    assert!(!mounts.lines().any(|line| line.starts_with("/dev/")), "the card is still mounted: {mounts}");
-}
-
-/// Memory, before the first dictation and after it.
-fn assert_memory(guest: &mut Guest, when: &str) {
-    let memory = guest.read("/proc/meminfo");
-    let (program, recogniser) = guest.program();
-    let [free, available] = ["MemFree", "MemAvailable"].map(|name| kilobytes(&memory, name));
-    let rss = program.rss_bytes + recogniser.rss_bytes;
-    eprintln!(
-        "{when}: resident {} MiB (program {}, recogniser {}); free {} MiB, available {} MiB",
-        rss / MIB,
-        program.rss_bytes / MIB,
-        recogniser.rss_bytes / MIB,
-        free / MIB,
-        available / MIB
-    );
-    assert!(rss <= RSS_MAX_BYTES, "{when}: {program:?} {recogniser:?}");
-    assert!(free >= FREE_MIN_BYTES, "{when}: {memory}");
-}
-
-/// Capture is real-time and its memory locked; each thread of whisper.cpp has a core, and the core nobody else.
-fn assert_real_time(guest: &mut Guest) {
-    /// sched(7).
-    const SCHED_FIFO: u32 = 1;
-    let (program, recogniser) = guest.program();
-    let capture = program.threads.iter().find(|thread| thread.name == "capture").unwrap();
-    assert!(capture.policy == SCHED_FIFO && capture.priority > 0, "{capture:?}");
-    assert!(program.locked_bytes > 0, "{program:?}");
-    let set_aside: BTreeSet<_> = oratype_board::virt::board().recogniser_cores.into_iter().collect();
-    for process in guest.processes().iter().filter(|process| process.pid != recogniser.pid) {
-        for thread in &process.threads {
-            assert!(!set_aside.contains(&thread.core), "{} on core {}: {thread:?}", process.command, thread.core);
+    fn read_period(&mut self, buffer: &mut [u8]) -> Result<Captured, CaptureError> {
+        let over = self.next >= self.samples.len();
+        if over && !self.stays {
+            return Err(CaptureError::Disconnected);
         }
+        let end = self.due.unwrap_or_else(|| MonotonicClock.now() + PERIOD);
+        MonotonicClock.sleep_until(end);
+        while let Some((_, pressed)) = self.edges.pop_front_if(|(at, _)| *at <= self.next) {
+            let mut world = lock(&self.world);
+            world.edges.push_back(Edge { at: end, pressed });
+            world.released |= self.stays && self.edges.is_empty();
+        }
+        for (i, bytes) in buffer[..PERIOD_FRAMES * 2].as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            *bytes = self.samples.get(self.next + i).copied().unwrap_or(0).to_le_bytes();
+        }
+        self.next += PERIOD_FRAMES;
+        self.due = Some(end + PERIOD);
+        Ok(Captured::Period(Period {
+            frames: PERIOD_FRAMES as u32,
+            format: FORMAT,
+            end,
+            discontinuity: false,
+        }))
+    }
+
+    fn can_wait(&self) -> bool {
+        false
     }
 }
 
-/// While it recognises: as many of the recogniser's threads work as there are cores for them, each on its own.
-fn assert_parallel(guest: &mut Guest) {
-    let cores = oratype_board::virt::board().recogniser_cores;
-    let seen = guest.wait("the recogniser on all its cores", |guest| {
-        let (_, recogniser) = guest.program();
-        let workers = recogniser.threads.iter().filter(|thread| thread.cpu_ticks > 0);
-        let on: BTreeSet<_> = workers.map(|thread| thread.core).collect();
-        (on.len() == cores.len()).then_some(on)
-    });
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), cores);
+struct SharedButton(Shared);
+
+impl Button for SharedButton {
+    fn next_edge(&mut self, until: Timestamp) -> Result<Option<Edge>, GpioError> {
+        Ok(lock(&self.0).edges.pop_front_if(|edge| edge.at <= until))
+    }
 }
 
-/// Proof a: speech played to the microphone comes out of the keyboard as the text the desk types.
-#[test]
-fn speech_is_typed_over_usb() {
-    let Some(needs) = Needs::all() else { return };
-    let recording = needs.recording();
-    let expected = needs.expected(&recording);
-    let boot = needs.appliance.boot(Machine::Virt, SETTINGS).with_recording(RECORDING, &recording);
-    let mut guest = Guest::start(&boot);
-    guest.wait_until_ready();
-    eprintln!("ready after {:.1} s in the emulator", guest.uptime().as_secs_f32());
-    print_stages(&guest);
-    assert_sealed(&mut guest);
-    assert_memory(&mut guest, "ready");
-    assert_real_time(&mut guest);
+struct Host(Shared);
 
-    let line = guest.console().len();
-    guest.speak(RECORDING);
-    assert_parallel(&mut guest);
-    guest.wait_until_ready_from(line);
-    let typed = guest.typed_whole();
-    assert_eq!(normalise(&typed), expected, "{typed:?}\n{}", guest.so_far());
-    eprintln!("typed {typed:?} after {:.1} s", guest.uptime().as_secs_f32());
-    assert_memory(&mut guest, "after a dictation");
-    let lit = guest.light_changes().iter().any(|&(_, lit)| lit);
-    assert!(lit, "the light was never lit\n{}", guest.so_far());
+impl Keyboard for Host {
+    fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
+        let world = &mut *lock(&self.0);
+        if !world.host_there {
+            return Err(KeyboardError::HostAway);
+        }
+        match world.reports_left {
+            Some(0) => {
+                world.reports_left = None;
+                return Err(KeyboardError::Failed(Errno::EIO));
+            }
+            Some(left) => world.reports_left = Some(left - 1),
+            None => {}
+        }
+        world.decoder.decode(report).for_each(|typed| typed.apply(&mut world.typed));
+        Ok(())
+    }
+
+    fn host_leds(&mut self) -> Option<HostLeds> {
+        None
+    }
 }
 
-/// Proof b: the image's own kernel, device tree, initial file system and settings on a Raspberry Pi.
+/// The microphone is absent at first, goes in the middle of a dictation and comes back; the host comes late, and the
+/// keyboard fails while it types.
 #[test]
-fn the_image_types_on_a_raspberry_pi() {
-    /// QEMU's USB controller is a host only, and its I2S block hangs: the same stand-ins as on the other machine.
-    const STAND_INS: &str = "[audio]\ndevice = \"hw:Loopback,1\"\n[usb]\nudc = \"dummy_udc.0\"\n";
-    let Some(needs) = Needs::all() else { return };
-    let recording = needs.recording();
-    let expected = needs.expected(&recording);
-    let settings = format!("{SETTINGS}{STAND_INS}");
-    let boot = needs.appliance.boot(Machine::Raspi3b, &settings).with_recording(RECORDING, &recording);
-    let mut guest = Guest::start(&boot);
-    guest.wait_until_ready();
-    eprintln!("ready after {:.1} s in the emulator", guest.uptime().as_secs_f32());
-    print_stages(&guest);
-    // Its own settings file, off the card.
-    assert!(guest.read("/run/oratype/oratype.toml").contains("[recogniser]"), "{}", guest.so_far());
-    assert_sealed(&mut guest);
-    let typed = guest.dictate(RECORDING);
-    assert_eq!(normalise(&typed), expected, "{typed:?}\n{}", guest.so_far());
-    eprintln!("typed {typed:?} after {:.1} s", guest.uptime().as_secs_f32());
+fn text_survives_what_comes_and_goes() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let said = ["auth-incorrect", "conf-invalid"].map(|id| dictation.utterance(id));
+    let world = Shared::default();
+    lock(&world).reports_left = Some(20);
+
+    let opened = Arc::new(AtomicUsize::new(0));
+    // The light no longer tells that it listens.
+    let noticed = Arc::new(AtomicBool::new(false));
+    let microphone: Opener<Box<dyn Capture>> = {
+        let (world, opened, noticed) = (Arc::clone(&world), Arc::clone(&opened), Arc::clone(&noticed));
+        let mut sounds: VecDeque<_> = said
+            .iter()
+            .map(|utterance| {
+                let silence = Sound::silence(16_000, 0.6);
+                let sound =
+                    silence.clone().then(&Sound::read(&utterance.path).resampled(16_000)).then(&silence);
+                sound.samples.iter().map(|sample| (sample * 32_767.0) as i16).collect::<Vec<_>>()
+            })
+            .collect();
+        let mut tries = 0;
+        Box::new(move || {
+            tries += 1;
+            let first = opened.load(Ordering::Relaxed) == 0;
+            if tries < 3 || !first && !noticed.load(Ordering::Relaxed) {
+                return Err("no such card".into());
+            }
+            let samples = sounds.pop_front().ok_or("no further microphone is needed")?;
+            opened.fetch_add(1, Ordering::Relaxed);
+            // Held still when the first one goes; let go, and pressed again, when the second one is there.
+            let edges = match first {
+                true => [(0, true)].into(),
+                false => [(0, false), (3200, true), (samples.len(), false)].into(),
+            };
+            let world = Arc::clone(&world);
+            Ok(Box::new(Plays { world, samples, edges, next: 0, due: None, stays: !first }))
+        })
+    };
+    let (button_world, host_world) = (Arc::clone(&world), Arc::clone(&world));
+    let led = RecordingLed::default();
+    let devices = Devices {
+        microphone,
+        button: Box::new(move || Ok(Box::new(SharedButton(Arc::clone(&button_world))) as Box<dyn Button>)),
+        keyboard: Box::new(move || Ok(Box::new(Host(Arc::clone(&host_world))) as Box<dyn Keyboard>)),
+        light: Box::new(move || Ok(Box::new(led.clone()) as Box<dyn Led>)),
+    };
+    let vad_file = dictation.models().join(models::SILERO.name);
+    let reports = Arc::new(AtomicUsize::new(0));
+    let reported = Arc::clone(&reports);
+    let options = Options {
+        settings: Settings::default(),
+        recogniser: SupervisorOptions {
+            program: program(),
+            worker: WorkerOptions {
+                model: dictation.models().join(models::WHISPER.name),
+                cores: Vec::new(),
+                engine: EngineOptions { threads: 1, flash_attention: true },
+            },
+            timeout: LIMIT,
+            partition: None,
+        },
+        vad: Box::new(move || Ok(SileroVad::load(&vad_file)?)),
+        watchdog: None,
+        clock: Arc::new(MonotonicClock),
+        reopen_pause: Duration::from_millis(200),
+        on_report: Box::new(move |_| {
+            reported.fetch_add(1, Ordering::Relaxed);
+        }),
+    };
+
+    let stopping = AtomicBool::new(false);
+    let (mut missed, mut listened, mut away) = (false, false, false);
+    let begun = MonotonicClock.now();
+    // The eyes on the device: also what makes the host come, and ends it all.
+    let lamp = |status: &Status, health: &Health, now: Timestamp| {
+        missed |= health.worst() == Some(Trouble::Microphone);
+        let light = status.light();
+        // Both dictations are over, and the text of the first still waits.
+        listened |= light == Light::Listening;
+        if listened && light != Light::Listening {
+            noticed.store(true, Ordering::Relaxed);
+        }
+        if light == Light::HostAway && lock(&world).released {
+            away = true;
+            lock(&world).host_there = true;
+        }
+        if reports.load(Ordering::Relaxed) == 2 || now > begun + LIMIT {
+            stopping.store(true, Ordering::Relaxed);
+        }
+        light.is_lit(now)
+    };
+    let faults = appliance::run(devices, options, lamp, &stopping).unwrap();
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!(reports.load(Ordering::Relaxed), 2, "dictations that ended");
+    assert!(missed, "the light never told that there was no microphone");
+    assert!(away, "the text never waited for the host");
+    assert_eq!(lock(&world).reports_left, None, "the keyboard never failed");
+    let typed = lock(&world).typed.clone();
+    let reference = said.map(|utterance| utterance.reference.as_str()).join(" ");
+    assert_said(&reference, &typed, 2);
 }

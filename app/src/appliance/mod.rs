@@ -32,6 +32,7 @@ use crate::metrics::DictationReport;
 use crate::pipeline::{BuildError, Fault, Parts, Pipeline, Recogniser};
 use crate::recognise::protocol::Engine;
 use crate::recognise::supervisor::SupervisorOptions;
+use crate::report::About;
 use crate::settings::Settings;
 use crate::speech::SileroVad;
 use crate::status::Status;
@@ -76,6 +77,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// See [`REOPEN_PAUSE`].
     pub reopen_pause: Duration,
+    /// What a status report says of the device.
+    pub about: About,
     /// Hears of every dictation, on the type thread.
     pub on_report: Box<dyn FnMut(DictationReport) + Send>,
 }
@@ -94,7 +97,7 @@ pub fn run(
     lamp: impl FnMut(&Status, &Health, Timestamp) -> bool,
     stopping: &AtomicBool,
 ) -> Result<Vec<Fault>, BuildError> {
-    let Options { settings, recogniser, mut vad, watchdog, clock, reopen_pause, on_report } = options;
+    let Options { settings, recogniser, mut vad, watchdog, clock, reopen_pause, about, on_report } = options;
     let (health, status) = (Arc::new(Health::default()), Arc::new(Status::default()));
     let pause = reopen_pause;
     // First of all, so that the light shows the rest.
@@ -131,6 +134,7 @@ pub fn run(
             recogniser: Recogniser::deferred(recogniser, health)?,
             status,
             engine: Engine::Product,
+            about,
             on_report,
         },
         &settings,

@@ -229,6 +229,7 @@ fn run_until(trouble: Trouble, vad: Opener<SileroVad>, microphone: Opener<Box<dy
         light: Box::new(move || Ok(Box::new(led.clone()))),
     };
     let options = Options {
+        about: About::default(),
         settings: Settings::default(),
         recogniser: SupervisorOptions {
             // Ends at once and says nothing.

@@ -14,6 +14,9 @@ const WINDOWS: usize = 10;
 /// Windows that a dictation must have for its level to count: longer than any press of the gesture that asks for the
 /// report, with its tail.
 const DICTATION_WINDOWS_MIN: u32 = 15;
+/// Below this nothing comes from a microphone: the noise of one that is wired lies higher (INMP441: -87 dBFS, and 20 dB
+/// of gain), and a data line without one gives zeros.
+pub const SILENT_DBFS: f32 = -80.0;
 /// What digital silence is said to be, dBFS: below the quietest step of 24 bits.
 const SILENCE_DBFS: f32 = -150.0;
 
@@ -149,9 +152,10 @@ impl Meter {
         self.dictation = Some((0, Window::default()));
     }
 
-    /// It is over.
-    pub fn end_dictation(&mut self) {
-        self.dictation = None;
+    /// It is over. Its level, if it was long enough to have one.
+    pub fn end_dictation(&mut self) -> Option<Level> {
+        let (windows, loudest) = self.dictation.take()?;
+        (windows >= DICTATION_WINDOWS_MIN).then(|| loudest.level(WINDOW_SAMPLES))
     }
 }
 
@@ -204,7 +208,7 @@ mod tests {
         assert_eq!(levels.last_dictation(), None);
         meter.push(&sine(0.1, SAMPLE_RATE_HZ / 2), &levels);
         meter.push(&vec![0.0; SAMPLE_RATE_HZ], &levels);
-        meter.end_dictation();
+        assert_level(meter.end_dictation(), -23.01, -20.0);
         meter.push(&sine(0.9, SAMPLE_RATE_HZ), &levels);
         assert_level(levels.last_dictation(), -23.01, -20.0);
         assert_level(levels.last_second(), -3.93, -0.92);
@@ -219,7 +223,7 @@ mod tests {
             meter.start_dictation();
             meter.push(&sine(0.001, SAMPLE_RATE_HZ), &levels);
         }
-        meter.end_dictation();
+        assert_eq!(meter.end_dictation(), None);
         assert_level(levels.last_dictation(), -23.01, -20.0);
     }
 }

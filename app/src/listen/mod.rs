@@ -19,7 +19,7 @@ use oratype_hal::pcm::{CaptureError, StreamFormat};
 use oratype_hal::time::{Clock, MonotonicClock, Timestamp};
 
 use self::frontend::{FrontEnd, FrontEndError};
-use self::meter::Meter;
+use self::meter::{Meter, SILENT_DBFS};
 use self::ptt::{Gesture, Ptt};
 use self::segmenter::{NoRoom, Release, Segmenter, Work};
 use crate::capture::{Header, Next, Record, RingReader};
@@ -81,9 +81,9 @@ impl Listener {
             alive.mark();
             match reader.next(PERIOD_WAIT) {
                 Next::Record(record) => {
-                    let mut stage = Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
                     waited = 0;
-                    let mut stage = Stage { ptt, segmenter, outlet: Outlet { work, status, alive } };
+                    let mut stage =
+                        Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
                     let heard = stage
                         .hear(&record, &mut front_end, *gain_db)
                         .and_then(|()| stage.gestures(record.header(), button.as_mut()));
@@ -92,7 +92,8 @@ impl Listener {
                     }
                 }
                 Next::Timeout if *live && waited >= PERIOD_WAITS_MAX => {
-                    let mut stage = Stage { ptt, segmenter, outlet: Outlet { work, status, alive } };
+                    let mut stage =
+                        Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
                     if let Err(error) = stage.deaf(button.as_mut()) {
                         break Err(error);
                     }
@@ -243,8 +244,12 @@ impl Stage<'_> {
                 if self.ptt.is_latched() {
                     self.ptt.ended();
                 }
-                self.meter.end_dictation();
                 self.outlet.status.set_listening(false);
+                // I2S has no way to tell that nobody is at the other end.
+                if self.meter.end_dictation().is_some_and(|level| level.rms_dbfs < SILENT_DBFS) {
+                    log::info!("nothing at all came from the microphone");
+                    self.outlet.status.set_fault(Cause::Microphone);
+                }
             }
             Err(error) => {
                 log::error!("{error}");

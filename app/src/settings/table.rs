@@ -127,6 +127,12 @@ settings! {
         "gpio" gpio: u32 = 16, Count(0..=27);
     }
 
+    /// The USB port that the computer is connected to.
+    usb: Usb {
+        /// Name of its device controller, as in /sys/class/udc. Empty: the board's own.
+        "udc" udc: String = String::new(), Text();
+    }
+
     /// What happens from the first word to the last.
     dictation: Dictation {
         /// A dictation begun with a tap ends by itself after this much silence. 0: never.

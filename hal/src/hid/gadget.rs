@@ -1,5 +1,6 @@
 //! The keyboard of a USB gadget, through `/dev/hidgN`.
 
+mod drops;
 mod link;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use nix::libc::O_NONBLOCK;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd;
 
+use self::drops::DropLog;
 use self::link::{Link, Node};
 use super::{HostLeds, Keyboard, KeyboardError, OpenError, Report, errno_of};
 use crate::time::{MonotonicClock, Timestamp};
@@ -36,7 +38,7 @@ impl GadgetKeyboard {
     pub fn create(udc: &str, wait: Duration) -> Result<Self, GadgetError> {
         let clock = MonotonicClock;
         let gadget = Gadget::create(udc, wait, &clock)?;
-        let node = Hidg { source: Source::Own(gadget), file: None };
+        let node = Hidg { source: Source::Own(gadget), file: None, drops: DropLog::open() };
         Ok(Self(Link::new(node, Arc::new(clock))))
     }
 
@@ -50,7 +52,7 @@ impl GadgetKeyboard {
             _ => "set up the USB HID gadget first (configfs, modules libcomposite and usb_f_hid)",
         };
         let file = open_node(path).map_err(|errno| OpenError::new(path, errno, remedy(errno)))?;
-        let node = Hidg { source: Source::Given(path.to_owned()), file: Some(file) };
+        let node = Hidg { source: Source::Given(path.to_owned()), file: Some(file), drops: DropLog::open() };
         Ok(Self(Link::new(node, Arc::new(MonotonicClock))))
     }
 }
@@ -73,6 +75,7 @@ impl Keyboard for GadgetKeyboard {
 struct Hidg {
     source: Source,
     file: Option<File>,
+    drops: DropLog,
 }
 
 enum Source {
@@ -128,6 +131,10 @@ impl Node for Hidg {
         // Interrupted: the caller looks again.
         let _ = poll(&mut fds, limit);
         fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT))
+    }
+
+    fn was_dropped(&mut self) -> Option<bool> {
+        self.drops.was_dropped()
     }
 
     fn was_enabled(&mut self) -> bool {

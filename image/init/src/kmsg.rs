@@ -18,7 +18,7 @@ struct Kmsg(File);
 /// Start logging. Without /dev/kmsg there is nowhere to log to, and nothing is said.
 pub(crate) fn start() {
     // Else the kernel drops records of a process that writes many. Refused if the command line says otherwise.
-    let _ = fs::write("/proc/sys/kernel/printk_devkmsg", "on");
+    let _ = fs::write("/proc/sys/kernel/printk_devkmsg", "on\n");
     if let Ok(file) = OpenOptions::new().write(true).open("/dev/kmsg") {
         let kmsg: &'static Kmsg = Box::leak(Box::new(Kmsg(file)));
         if log::set_logger(kmsg).is_ok() {

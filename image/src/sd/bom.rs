@@ -164,8 +164,12 @@ fn licence_texts(folder: &Path) -> Vec<String> {
     paths.iter().filter_map(|path| fs::read_to_string(path).ok()).collect()
 }
 
-/// The licences that a copyright file in Debian's machine-readable format names, each once.
+/// The licences that a copyright file in Debian's machine-readable format names, each once. Those of GCC's libraries
+/// are in another format.
 fn short_names(copyright: &str) -> String {
+    if copyright.contains("GCC RUNTIME LIBRARY EXCEPTION") {
+        return "GPL-3.0-or-later WITH GCC-exception-3.1".into();
+    }
     let names = copyright.lines().filter_map(|line| line.strip_prefix("License:")).map(str::trim);
     let names: BTreeSet<_> = names.filter(|name| !name.is_empty()).collect();
     let names: Vec<_> = names.into_iter().collect();
@@ -265,6 +269,7 @@ mod tests {
     fn short_names_are_listed_once() {
         let text = "Files: *\nLicense: GPL-2\n\nFiles: a\nLicense: MIT\nLicense: GPL-2\n text\n";
         assert_eq!(short_names(text), "GPL-2, MIT");
+        assert!(short_names("GCC RUNTIME LIBRARY EXCEPTION\n").contains("GCC-exception"));
         assert_eq!(short_names("Copyright by someone\n"), "see its copyright file");
     }
 

@@ -2,9 +2,9 @@
 //!
 //! What the kernel tells (drivers/usb/gadget/function/f_hid.c, Linux 6.12):
 //! - A write hands one report to the USB device controller. Until that has completed it, writes give EAGAIN and
-//!   poll does not say POLLOUT. So POLLOUT after a write means that the host has fetched the report, or that the
-//!   controller has dropped it because the host disabled the function (reset, unplugged, unbound); which of the
-//!   two is not told.
+//!   poll does not say POLLOUT. It is completed when the host has fetched it, or dropped when the host disables the
+//!   function (reset, unplugged, unbound). Which of the two is told in the kernel's log only: a drop by a line
+//!   before the completion, a success by none.
 //! - While the function is disabled a write gives ESHUTDOWN, poll says POLLIN for ever, and a read gives ESHUTDOWN
 //!   or, without an OUT endpoint, ENOMEM. While it is enabled a read gives a lock light report or EAGAIN.
 //! - That a host has enabled it anew is notified on the controller's `state` attribute, so that a quick reset is not
@@ -15,11 +15,9 @@
 //!   holds one. That shows by POLLOUT at once after the write, before any host could ask.
 //!
 //! What follows from it:
-//! - A report counts as sent at POLLOUT with the function still enabled. What was in flight when the function was
-//!   disabled was dropped, and is written again for the next host. The limit: a key press that the host fetched
-//!   in the microseconds before it disabled the function, before this thread has seen the completion (or in the
-//!   last millisecond, where it had kept the report waiting), is typed twice: the kernel does not tell the two
-//!   apart.
+//! - A report counts as sent when it was completed and not dropped. What was dropped is written again for the next
+//!   host. Where the log cannot be read, what was in flight when the function was disabled counts as dropped; a key
+//!   press that the host had just fetched is then typed twice.
 //! - With a controller that buffers, each key press is written behind a repetition of the report before it, which
 //!   takes the buffer, so that its own completion is true. Repetitions mean nothing to a host.
 //! - A key goes down only on a host that has just fetched a report that changes nothing, and its release follows
@@ -47,14 +45,6 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// shorter than the way of a cable from one computer to the next.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// A report that waits longer than this may wait for an absent host: at high speed one that is there asks every
-/// millisecond, and twice for each report (f_hid ends it with an empty packet).
-const STALLED: Duration = Duration::from_millis(5);
-
-/// The kernel marks the function as disabled microseconds after it has dropped what was in flight. After a stall,
-/// when that is likely, wait this long before believing a completion.
-const DISABLE_LAG: Duration = Duration::from_millis(1);
-
 /// How often a host that sleeps is asked to wake.
 const WAKE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -77,6 +67,9 @@ pub(super) trait Node: Send {
     fn read(&mut self) -> Result<u8, Errno>;
     /// Wait until a report may be written (true), or something can be read, or `limit` is over.
     fn wait(&mut self, limit: Duration) -> bool;
+    /// Whether a report that was written before was dropped, asked once after its completion; `None` if that is not
+    /// to be learned.
+    fn was_dropped(&mut self) -> Option<bool>;
     /// Whether a host has enabled the function since the last call, as far as is known.
     fn was_enabled(&mut self) -> bool;
     /// Whether the host sleeps, as far as is known.
@@ -104,7 +97,6 @@ struct Flight {
     report: Report,
     /// It is what the caller sends, not an addition of ours.
     asked: bool,
-    since: Timestamp,
 }
 
 /// A node and what is known of the host behind it.
@@ -117,6 +109,8 @@ pub(super) struct Link<N> {
     host: Report,
     /// The last of the caller's reports that a host has fetched.
     sent: Report,
+    /// It was fetched before the host left, and `send` has not said so yet.
+    unconfirmed: bool,
     /// The controller completes reports that the host has not fetched.
     buffers: bool,
     fetched_at: Timestamp,
@@ -133,6 +127,7 @@ impl<N: Node> Link<N> {
             in_flight: None,
             host: Report::RELEASED,
             sent: Report::RELEASED,
+            unconfirmed: false,
             buffers: false,
             fetched_at: Timestamp::ZERO,
             asked_to_wake_at: None,
@@ -144,7 +139,11 @@ impl<N: Node> Link<N> {
     /// stopped; if it is for another report, one that is still in flight goes first.
     pub(super) fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
         let deadline = self.clock.now() + WAIT;
-        self.check_enabled()?;
+        let enabled = self.check_enabled();
+        if std::mem::take(&mut self.unconfirmed) && self.sent == report {
+            return Ok(());
+        }
+        enabled?;
         if let Some(flight) = self.in_flight {
             self.complete(deadline)?;
             if flight.asked && flight.report == report {
@@ -207,10 +206,17 @@ impl<N: Node> Link<N> {
         Ok(())
     }
 
-    /// What was in flight is gone, and so is what the host knew.
+    /// What was in flight was fetched or dropped; what the host knew is gone.
     fn disabled(&mut self) -> KeyboardError {
         self.stage = Stage::Away;
-        self.in_flight = None;
+        let dropped = self.node.was_dropped().unwrap_or(true);
+        if let Some(flight) = self.in_flight.take()
+            && flight.asked
+            && !dropped
+        {
+            self.sent = flight.report;
+            self.unconfirmed = true;
+        }
         self.host = Report::RELEASED;
         KeyboardError::HostAway
     }
@@ -293,7 +299,7 @@ impl<N: Node> Link<N> {
         loop {
             match self.node.write(report.to_bytes()) {
                 Ok(()) => {
-                    self.in_flight = Some(Flight { report, asked, since: self.clock.now() });
+                    self.in_flight = Some(Flight { report, asked });
                     return Ok(());
                 }
                 Err(Errno::EINTR) => {}
@@ -318,20 +324,22 @@ impl<N: Node> Link<N> {
     /// Wait until what is in flight was fetched.
     fn complete(&mut self, deadline: Timestamp) -> Result<(), KeyboardError> {
         while let Some(flight) = self.in_flight {
-            let completed = self.node.wait(deadline.saturating_sub(self.clock.now()));
-            let now = self.clock.now();
-            if completed && now > flight.since + STALLED {
-                self.clock.sleep_until(now + DISABLE_LAG);
-            }
-            self.check_enabled()?;
-            if completed {
+            if self.node.wait(deadline.saturating_sub(self.clock.now())) {
+                if self.node.was_dropped() == Some(true) {
+                    self.in_flight = None;
+                    return Err(self.disabled());
+                }
+                self.check_enabled()?;
                 self.in_flight = None;
                 self.host = flight.report;
-                self.fetched_at = now;
+                self.fetched_at = self.clock.now();
                 if flight.asked {
                     self.sent = flight.report;
                 }
-            } else if now >= deadline {
+                continue;
+            }
+            self.check_enabled()?;
+            if self.clock.now() >= deadline {
                 return Err(KeyboardError::HostAway);
             }
         }
