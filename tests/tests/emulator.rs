@@ -78,7 +78,7 @@ fn print_stages(guest: &Guest) {
     let stage = |line: &&String| {
         ["Booting Linux", "as init process", "oratype", "] ready"].iter().any(|mark| line.contains(mark))
     };
-    for line in guest.console().iter().filter(stage) {
+    for line in guest.log().iter().filter(stage) {
         eprintln!("  {line}");
     }
 }
@@ -153,7 +153,7 @@ fn speech_is_typed_over_usb() {
     assert_memory(&mut guest, "ready");
     assert_real_time(&mut guest);
 
-    let line = guest.console().len();
+    let line = guest.log().len();
     guest.speak(RECORDING);
     assert_parallel(&mut guest);
     guest.wait_until_ready_from(line);

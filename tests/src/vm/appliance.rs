@@ -128,7 +128,7 @@ impl Guest {
         self.wait_until_ready_from(0);
     }
 
-    /// The same, looking at the console from a line on. Says where the next line begins.
+    /// The same, looking at the log from a line on. Says where the next line begins.
     #[track_caller]
     pub fn wait_until_ready_from(&mut self, line: usize) -> usize {
         self.wait_for_line(READY, line)
@@ -137,7 +137,7 @@ impl Guest {
     /// Hold the button, say a recording of the test's folder, let go.
     #[track_caller]
     pub fn speak(&mut self, recording: &str) {
-        let line = self.console().len();
+        let line = self.log().len();
         self.press(true);
         self.wait_for_line(LISTENING, line);
         self.done(Asked::Play(format!("/test/{recording}")));
@@ -147,7 +147,7 @@ impl Guest {
     /// The same, and the text when it is typed.
     #[track_caller]
     pub fn dictate(&mut self, recording: &str) -> String {
-        let line = self.console().len();
+        let line = self.log().len();
         self.speak(recording);
         self.wait_until_ready_from(line);
         self.typed_whole()

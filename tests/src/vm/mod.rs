@@ -32,7 +32,7 @@ pub const LIMIT: Duration = Duration::from_secs(300);
 /// Between two looks at what has no event to wait for, such as a file of the machine.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Of the console, when something went wrong.
+/// Of console and log, when something went wrong.
 const TAIL_LINES: usize = 60;
 
 /// An emulated machine takes all the cores it gets; two at a time would only disturb each other.
@@ -116,7 +116,10 @@ pub struct Guest {
     started: Instant,
     next_request: u64,
     replies: Vec<(u64, Result<String, String>)>,
+    /// What the machine shows on its console: before the agent is up, and when the kernel has died.
     console: Vec<String>,
+    /// The kernel's log.
+    log: Vec<String>,
     /// Messages of the agent, for whoever reads why a test failed.
     heard: VecDeque<String>,
     /// What the machine's keyboard typed since it was last asked for.
@@ -201,6 +204,7 @@ impl Guest {
             next_request: 0,
             replies: Vec::new(),
             console,
+            log: Vec::new(),
             heard: VecDeque::new(),
             typed: String::new(),
             repeats: 0,
@@ -281,6 +285,10 @@ impl Guest {
                     }
                     Message::Plugged(_) => self.plugged += 1,
                     Message::Unplugged(_) => self.unplugged += 1,
+                    Message::Log(line) => {
+                        self.log.push(line.clone());
+                        return;
+                    }
                     Message::Ready => {}
                 }
                 self.heard.push_back(format!("{message:?}"));
@@ -349,18 +357,18 @@ impl Guest {
         serde_json::from_str(&answer).expect("a list of processes")
     }
 
-    /// Wait for a line of the console with `text` in it, from line `from` on. Says where the next one begins.
+    /// Wait for a line of the log with `text` in it, from line `from` on. Says where the next one begins.
     #[track_caller]
     pub fn wait_for_line(&mut self, text: &str, from: usize) -> usize {
-        self.wait(&format!("{text:?} on the console"), |guest| {
-            let found = guest.console.get(from..)?.iter().position(|line| line.contains(text))?;
+        self.wait(&format!("{text:?} in the log"), |guest| {
+            let found = guest.log.get(from..)?.iter().position(|line| line.contains(text))?;
             Some(from + found + 1)
         })
     }
 
-    /// Lines of the console so far.
-    pub fn console(&self) -> &[String] {
-        &self.console
+    /// Lines of the log so far.
+    pub fn log(&self) -> &[String] {
+        &self.log
     }
 
     /// What was typed since this was asked last, backspaces applied.
@@ -406,9 +414,12 @@ impl Guest {
 
     /// For whoever reads why a test failed.
     pub fn so_far(&self) -> String {
-        let mut text = String::from("console:\n");
-        for line in &self.console[self.console.len().saturating_sub(TAIL_LINES)..] {
-            let _ = writeln!(text, "  {line}");
+        let mut text = String::new();
+        for (name, lines) in [("console", &self.console), ("log", &self.log)] {
+            let _ = writeln!(text, "{name}:");
+            for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
+                let _ = writeln!(text, "  {line}");
+            }
         }
         let _ = writeln!(text, "agent:");
         for line in self.heard.iter().rev().take(TAIL_LINES / 3).rev() {
@@ -480,7 +491,7 @@ impl Boot<'_> {
             command.args(["-drive", &format!("if={kind},format=raw,snapshot=on,file={}", card.display())]);
         }
         let mut line = format!(
-            "console={console} loglevel=7 printk.devkmsg=on panic=-1 irqaffinity=0 rdinit={FOLDER}/init {PORT}={port}"
+            "console={console} loglevel=5 panic=-1 irqaffinity=0 rdinit={FOLDER}/init {PORT}={port}"
         );
         if !self.program_args.is_empty() {
             let _ = write!(line, " -- {}", self.program_args.join(" "));

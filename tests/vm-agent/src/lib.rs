@@ -61,6 +61,8 @@ pub enum Command {
 pub enum Message {
     /// The agent listens.
     Ready,
+    /// A line of the kernel's log, where init writes what the program says too: `[seconds] text`.
+    Log(String),
     /// A request is done.
     Reply {
         /// The request's.

@@ -6,6 +6,7 @@
 
 mod host;
 mod keyboard;
+mod log;
 mod modules;
 mod port;
 mod processes;
@@ -59,13 +60,15 @@ fn serve() -> Result<(), Failure> {
         mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>)?;
     }
     let (requests, port) = Port::open(&env::var(oratype_vm_agent::PORT)?)?;
-    let typed_to = port.clone();
-    thread::spawn(move || {
-        if let Err(error) = keyboard::watch(&typed_to) {
-            eprintln!("vm-agent: keyboard: {error}");
-        }
-    });
     port.send(&Message::Ready)?;
+    for watch in [keyboard::watch, log::follow] {
+        let port = port.clone();
+        thread::spawn(move || {
+            if let Err(error) = watch(&port) {
+                eprintln!("vm-agent: {error}");
+            }
+        });
+    }
     for line in BufReader::new(requests).lines() {
         let Ok(request) = serde_json::from_str::<Request>(&line?) else { continue };
         let port = port.clone();
