@@ -21,8 +21,8 @@ use crate::listen::segmenter::Segment;
 use crate::liveness::Alive;
 use crate::metrics::peak_rss_bytes;
 
-/// Time for a new recogniser to load its model. A Zero 2 W reads the model's 43 MB from RAM and checks them in
-/// some seconds; a PC needs a third of one.
+/// Time for a new recogniser to load its model and warm up, or what it is given for an answer where that is longer. A
+/// Zero 2 W reads the model's 43 MB from RAM and checks them in some seconds; a PC needs a third of one.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Recognisers that one segment may bring down before it is given up: a crash by chance deserves another try, a
 /// crash by this very sound would go on for ever.
@@ -290,7 +290,7 @@ impl Running {
         let ready = running
             .link
             .send_fd(std::os::fd::AsFd::as_fd(memory))
-            .and_then(|()| running.link.receive(Some(START_TIMEOUT)));
+            .and_then(|()| running.link.receive(Some(options.step_max())));
         match ready {
             Ok(Reply::Ready { load, warm_up }) => {
                 log::info!(
