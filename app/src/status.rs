@@ -8,12 +8,11 @@
 
 use std::fmt::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use oratype_hal::time::Timestamp;
 
-use crate::health::Trouble;
 use crate::listen::ListenError;
 use crate::listen::meter::Levels;
 use crate::pipeline::{BuildError, Fault};
@@ -267,18 +266,6 @@ impl Cause {
     }
 }
 
-impl From<Trouble> for Cause {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Model => Self::Model,
-            Trouble::Recogniser => Self::Recogniser,
-            Trouble::Microphone => Self::Microphone,
-            Trouble::Button => Self::Other,
-            Trouble::Keyboard => Self::Usb,
-        }
-    }
-}
-
 impl From<&BuildError> for Cause {
     fn from(error: &BuildError) -> Self {
         match error {
@@ -323,6 +310,8 @@ pub struct Status {
     fault: AtomicU8,
     /// The same, but never cleared.
     last_fault: AtomicU8,
+    /// What is not there at the moment: a bit for each cause, by its number.
+    lacking: AtomicU16,
     unfinished: AtomicU32,
     settings_problem: AtomicBool,
     /// When the light began to tell of it.
@@ -358,6 +347,23 @@ impl Status {
         self.last_fault.store(cause as u8, Ordering::Relaxed);
     }
 
+    /// Something that dictating needs is not there at the moment, or is there again. Unlike a fault, which one dictation
+    /// leaves behind and the next clears, this is shown until it is over.
+    pub fn set_lacking(&self, cause: Cause, lacking: bool) {
+        let bit = 1 << cause as u8;
+        if lacking {
+            self.lacking.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.lacking.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
+    /// What is not there; of several things the one that a person is least likely to mend by plugging it in.
+    pub fn lacking(&self) -> Option<Cause> {
+        let bits = self.lacking.load(Ordering::Relaxed);
+        Cause::ALL.into_iter().rev().find(|&cause| bits & (1 << cause as u8) != 0)
+    }
+
     /// What failed last since the start.
     pub fn last_fault(&self) -> Option<Cause> {
         Cause::from_number(self.last_fault.load(Ordering::Relaxed))
@@ -391,7 +397,8 @@ impl Status {
     /// What to show.
     pub fn light(&self, now: Timestamp) -> Light {
         let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        if let Some(cause) = Cause::from_number(self.fault.load(Ordering::Relaxed)) {
+        let fault = || Cause::from_number(self.fault.load(Ordering::Relaxed));
+        if let Some(cause) = self.lacking().or_else(fault) {
             Light::Error(cause)
         } else if flag(&self.listening) {
             Light::Listening

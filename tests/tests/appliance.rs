@@ -11,7 +11,6 @@ use std::time::Duration;
 use nix::errno::Errno;
 use oratype::appliance::{self, Devices, Opener, Options};
 use oratype::bench::manifest::Utterance;
-use oratype::health::{Health, Trouble};
 use oratype::models;
 use oratype::pipeline::Fault;
 use oratype::recognise::engine::EngineOptions;
@@ -20,7 +19,7 @@ use oratype::recognise::worker::WorkerOptions;
 use oratype::report::About;
 use oratype::settings::Settings;
 use oratype::speech::SileroVad;
-use oratype::status::{Light, Status};
+use oratype::status::{Cause, Light, Status};
 use oratype_hal::gpio::{Button, Edge, GpioError, Led, RecordingLed};
 use oratype_hal::hid::{Decoder, HostLeds, Keyboard, KeyboardError, Report};
 use oratype_hal::pcm::{Capture, CaptureError, Captured, Period, SampleFormat, StreamFormat};
@@ -154,7 +153,7 @@ fn run_until(
     model: PathBuf,
     world: &Shared,
     microphone: Opener<Box<dyn Capture>>,
-    mut look: impl FnMut(Light, &Health) -> bool,
+    mut look: impl FnMut(Light, &Status) -> bool,
 ) -> Vec<Fault> {
     let (button_world, host_world) = (Arc::clone(world), Arc::clone(world));
     let led = RecordingLed::default();
@@ -186,10 +185,10 @@ fn run_until(
         on_report: Box::new(move |_| lock(&dictation_world).dictations += 1),
     };
     let begun = MonotonicClock.now();
-    let lamp = |status: &Status, health: &Health, now: Timestamp| {
+    let lamp = |status: &Status, now: Timestamp| {
         assert!(now < begun + LIMIT, "it hangs");
         let light = status.light(now);
-        if look(light, health) {
+        if look(light, status) {
             stopping.store(true, Ordering::Relaxed);
         }
         light.is_lit(now)
@@ -230,8 +229,8 @@ fn text_survives_what_comes_and_goes() {
     };
     let (mut missed, mut listened, mut away) = (false, false, false);
     let model = dictation.models().join(models::WHISPER.name);
-    let faults = run_until(&dictation, model, &world, microphone, |light, health| {
-        missed |= health.worst() == Some(Trouble::Microphone);
+    let faults = run_until(&dictation, model, &world, microphone, |light, status| {
+        missed |= status.lacking() == Some(Cause::Microphone);
         listened |= light == Light::Listening;
         if listened && light != Light::Listening {
             noticed.store(true, Ordering::Relaxed);
@@ -285,13 +284,13 @@ fn an_altered_model_is_shown_until_it_is_mended() {
     let model = write(folder.path(), "model", altered);
     let microphone: Opener<Box<dyn Capture>> = Box::new(|| Err("none is needed".into()));
     let mut shown = false;
-    let faults = run_until(&dictation, model, &Shared::default(), microphone, |light, health| {
-        if !shown && health.worst() == Some(Trouble::Model) {
+    let faults = run_until(&dictation, model, &Shared::default(), microphone, |light, status| {
+        if !shown && status.lacking() == Some(Cause::Model) {
             shown = true;
             assert_ne!(light, Light::Ready);
             write(folder.path(), "model", &good);
         }
-        shown && light == Light::Ready && health.worst() != Some(Trouble::Model)
+        shown && light == Light::Ready && status.lacking() != Some(Cause::Model)
     });
     assert!(faults.is_empty(), "{faults:?}");
 }
