@@ -10,7 +10,6 @@ pub mod appliance;
 pub mod bench;
 pub mod capture;
 pub mod compose;
-pub mod health;
 pub mod listen;
 pub mod liveness;
 pub mod metrics;

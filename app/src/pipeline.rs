@@ -21,7 +21,6 @@ use oratype_hal::time::Clock;
 
 use crate::capture::{self, CaptureHandle, StartError};
 use crate::compose::{Composed, Composer};
-use crate::health::Health;
 use crate::listen::ptt::{Ptt, PttOptions};
 use crate::listen::segmenter::{Finished, Segment, Segmenter, SegmenterOptions, Work};
 use crate::listen::{ListenError, Listener};
@@ -80,11 +79,11 @@ impl Recogniser {
         Ok(Self { pool, supervisor, step_max })
     }
 
-    /// Leave the start to the pipeline, which never gives it up; `health` hears how it goes. Meanwhile it listens, and
+    /// Leave the start to the pipeline, which never gives it up; `status` hears how it goes. Meanwhile it listens, and
     /// speech waits.
-    pub fn deferred(options: SupervisorOptions, health: Arc<Health>) -> Result<Self, BuildError> {
+    pub fn deferred(options: SupervisorOptions, status: Arc<Status>) -> Result<Self, BuildError> {
         let (pool, step_max) = (Pool::new().map_err(std::io::Error::from)?, options.step_max());
-        let supervisor = Supervisor::deferred(options, pool.memory(), health);
+        let supervisor = Supervisor::deferred(options, pool.memory(), status);
         Ok(Self { pool, supervisor, step_max })
     }
 }

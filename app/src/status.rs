@@ -8,12 +8,12 @@
 
 use std::fmt::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use oratype_hal::time::Timestamp;
 
-use crate::health::Trouble;
+use crate::listen::ListenError;
 use crate::listen::meter::Levels;
 use crate::pipeline::{BuildError, Fault};
 use crate::recognise::supervisor::RecogniseError;
@@ -266,18 +266,6 @@ impl Cause {
     }
 }
 
-impl From<Trouble> for Cause {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Model => Self::Model,
-            Trouble::Recogniser => Self::Recogniser,
-            Trouble::Microphone => Self::Microphone,
-            Trouble::Button => Self::Other,
-            Trouble::Keyboard => Self::Usb,
-        }
-    }
-}
-
 impl From<&BuildError> for Cause {
     fn from(error: &BuildError) -> Self {
         match error {
@@ -302,6 +290,7 @@ impl From<&RecogniseError> for Cause {
 impl From<&Fault> for Cause {
     fn from(fault: &Fault) -> Self {
         match fault {
+            Fault::Listen(ListenError::Button(_)) => Self::Other,
             Fault::Listen(_) => Self::Microphone,
             Fault::Keyboard(..) => Self::Usb,
             Fault::Untyped(_) => Self::TextLost,
@@ -321,6 +310,8 @@ pub struct Status {
     fault: AtomicU8,
     /// The same, but never cleared.
     last_fault: AtomicU8,
+    /// What is not there at the moment: a bit for each cause, by its number.
+    lacking: AtomicU16,
     unfinished: AtomicU32,
     settings_problem: AtomicBool,
     /// When the light began to tell of it.
@@ -356,6 +347,23 @@ impl Status {
         self.last_fault.store(cause as u8, Ordering::Relaxed);
     }
 
+    /// Something that dictating needs is not there at the moment, or is there again. Unlike a fault, which one dictation
+    /// leaves behind and the next clears, this is shown until it is over.
+    pub fn set_lacking(&self, cause: Cause, lacking: bool) {
+        let bit = 1 << cause as u8;
+        if lacking {
+            self.lacking.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.lacking.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
+    /// What is not there; of several things the one that a person is least likely to mend by plugging it in.
+    pub fn lacking(&self) -> Option<Cause> {
+        let bits = self.lacking.load(Ordering::Relaxed);
+        Cause::ALL.into_iter().rev().find(|&cause| bits & (1 << cause as u8) != 0)
+    }
+
     /// What failed last since the start.
     pub fn last_fault(&self) -> Option<Cause> {
         Cause::from_number(self.last_fault.load(Ordering::Relaxed))
@@ -389,7 +397,8 @@ impl Status {
     /// What to show.
     pub fn light(&self, now: Timestamp) -> Light {
         let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        if let Some(cause) = Cause::from_number(self.fault.load(Ordering::Relaxed)) {
+        let fault = || Cause::from_number(self.fault.load(Ordering::Relaxed));
+        if let Some(cause) = self.lacking().or_else(fault) {
             Light::Error(cause)
         } else if flag(&self.listening) {
             Light::Listening
@@ -488,19 +497,48 @@ mod tests {
         assert_eq!(TABLE.len(), 5 + Cause::ALL.len());
     }
 
-    /// What is seen in four seconds from a time on, looking every 10 ms.
-    fn seen(light: Light, from_ms: u64) -> Vec<bool> {
-        (0..400).map(|i| light.is_lit(Duration::from_millis(from_ms + 10 * i))).collect()
+    /// Whether two lights look alike to somebody who looks every 10 ms, for `look_ms`, from any 50 ms of one round of
+    /// each on; with `from_pause`, error codes are looked at from their pause on.
+    fn can_be_confused(a: Light, b: Light, look_ms: u64, from_pause: bool) -> bool {
+        let looks = |light: Light| {
+            let pattern = light.row().pattern;
+            let starts_ms = match (pattern, from_pause) {
+                (Pattern::Count(_), true) => 1,
+                _ => pattern.period().as_millis() as u64,
+            };
+            let seen = move |start_ms: u64| -> Vec<bool> {
+                let at = |ms| light.is_lit(Duration::from_millis(start_ms + ms));
+                (0..look_ms).step_by(10).map(at).collect()
+            };
+            (0..starts_ms).step_by(50).map(seen).collect::<Vec<_>>()
+        };
+        let (a, b) = (looks(a), looks(b));
+        a.iter().any(|a| b.contains(a))
+    }
+
+    /// A state is known after four seconds, whenever one looks up. So is an error code, counted from its pause on;
+    /// somebody who looks up in the middle of one sees the next pause and the next whole count within eight seconds.
+    #[test]
+    fn no_two_patterns_look_alike() {
+        let is_error = |light| matches!(light, Light::Error(_));
+        for (i, a) in TABLE.iter().enumerate() {
+            for b in &TABLE[i + 1..] {
+                let both_errors = is_error(a.light) && is_error(b.light);
+                let confused = |look_ms, from_pause| can_be_confused(a.light, b.light, look_ms, from_pause);
+                assert!(!confused(4000, both_errors), "{} and {}", a.name, b.name);
+                assert!(!confused(8000, false), "{} and {}", a.name, b.name);
+            }
+        }
+    }
+
+    /// The check above must be able to fail.
+    #[test]
+    fn looking_too_briefly_confuses() {
+        assert!(can_be_confused(Light::Listening, Light::Booting, 400, false));
+        assert!(can_be_confused(Light::Error(Cause::Usb), Light::Error(Cause::Recogniser), 4000, false));
     }
 
     proptest! {
-        /// Whoever looks up for four seconds, whenever, can tell which one it is.
-        #[test]
-        fn no_two_patterns_look_alike(a in 0..TABLE.len(), b in 0..TABLE.len(), from_a in 0..4000_u64, from_b in 0..4000_u64) {
-            prop_assume!(a != b);
-            prop_assert_ne!(seen(TABLE[a].light, from_a), seen(TABLE[b].light, from_b));
-        }
-
         /// The control loop looks at the light every 50 ms; nothing is so short that it would be missed.
         #[test]
         fn nothing_is_too_short_for_the_control_loop(row in 0..TABLE.len(), from_ms in 0..4000_u64) {

@@ -29,7 +29,7 @@ enum Command {
     /// Build the SD card image. scripts/build-image does this and all that comes before.
     Build(BuildArgs),
     /// Write the lock file anew, with the versions the archive offers now.
-    Lock(AptArgs),
+    Lock(LockArgs),
     /// List what an image contains, and check that it has no network, shell or login.
     List {
         /// The image, uncompressed
@@ -68,6 +68,16 @@ struct AptArgs {
 }
 
 #[derive(Args)]
+struct LockArgs {
+    #[command(flatten)]
+    apt: AptArgs,
+
+    /// The compilers that programs are built with
+    #[arg(long, value_name = "TEXT")]
+    compiler: String,
+}
+
+#[derive(Args)]
 struct BuildArgs {
     #[command(flatten)]
     apt: AptArgs,
@@ -88,7 +98,7 @@ struct BuildArgs {
     #[arg(long, value_name = "FILE")]
     init: PathBuf,
 
-    /// What they were built with, for the bill of materials
+    /// The compilers they were built with
     #[arg(long, value_name = "TEXT")]
     compiler: String,
 
@@ -108,7 +118,7 @@ struct BuildArgs {
     #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS")]
     time: u32,
 
-    /// Only the image, not what is needed to publish it
+    /// Leave out the compressed image and the manifest that names it, which take longest
     #[arg(long)]
     image_only: bool,
 
@@ -139,8 +149,8 @@ fn main() -> ExitCode {
             model::fetch_all(&model::Options { out, source, offline_cache }).map_err(Into::into)
         }
         Command::Build(args) => build(args).map_err(Into::into),
-        Command::Lock(AptArgs { apt_config, lock, cache }) => {
-            sd::refresh_lock(&apt_config, &cache, &lock).map_err(Into::into)
+        Command::Lock(LockArgs { apt: AptArgs { apt_config, lock, cache }, compiler }) => {
+            sd::refresh_lock(&apt_config, &cache, &lock, &compiler).map_err(Into::into)
         }
         Command::List { image } => list(&image).map_err(Into::into),
         Command::Flash { image, device } => {

@@ -5,8 +5,12 @@
 
 readonly debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
+# Prints the name of this machine's Debian release.
+host_codename() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+
 # archive_of SUITE: prints the address this machine's apt fetches that suite from.
 archive_of() {
+    # shellcheck disable=SC2016 # apt expands them.
     apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
         awk -v suite="$1" '$1 == suite && $2 == "main" { print $3; exit }'
 }
@@ -17,7 +21,7 @@ archive_of() {
 private_apt() {
     local name=$1 architectures=$2 components=$3 suite=$4 folder=$cache/apt/$1 codename archive security
     install_packages ca-certificates debian-archive-keyring
-    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME-}")
+    codename=$(host_codename)
     archive=${ORATYPE_DEBIAN_ARCHIVE:-$(archive_of "$codename")}
     security=${ORATYPE_DEBIAN_SECURITY:-$(archive_of "$codename-security")}
     [[ -n $archive ]] ||

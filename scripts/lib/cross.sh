@@ -12,8 +12,8 @@ readonly cross=$cache/cross
 # shellcheck disable=SC2034 # For those who source this file.
 readonly cross_out=$cross/target/$cross_target/image
 
-# The Rust compiler in use: prints its version, which belongs to what an image can be repeated from.
-cross_rustc_version() { "$cross/rustc" --version; }
+# Prints the compilers in use: part of what a program can be repeated from.
+cross_compilers() { printf '%s; %s\n' "$("$cross/rustc" --version)" "$(aarch64-linux-gnu-g++ --version | head -n1)"; }
 
 # Makes $cross/rustc, a Rust compiler that knows the target.
 ensure_cross_rust() {
@@ -57,7 +57,7 @@ ensure_cross() {
     install_packages "${build_packages[@]}" g++-aarch64-linux-gnu
     ensure_cargo
     mkdir -p "$cross"
-    private_apt host "amd64 arm64" main "$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")"
+    private_apt host "amd64 arm64" main "$(host_codename)"
     unpack_packages host "$cross/sysroot" libasound2-dev:arm64 libasound2:arm64
     ensure_cross_rust
 }

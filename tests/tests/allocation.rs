@@ -241,10 +241,10 @@ fn main() {
     assert!(outcome.counters.periods >= PERIODS_SHORT);
     assert_eq!((outcome.c_calls, outcome.rust_calls), (0, 0), "the WAV driver allocates");
 
-    let health = Arc::default();
+    let status = Arc::default();
     let opener: Opener<Box<dyn Capture>> = Box::new(|| Ok(Box::new(open("overruns"))));
     let microphone =
-        ReopenedMicrophone::start(opener, Duration::from_secs(1), &health, Arc::new(MonotonicClock)).unwrap();
+        ReopenedMicrophone::start(opener, Duration::from_secs(1), &status, Arc::new(MonotonicClock)).unwrap();
     let outcome = run("reopened", microphone, PERIODS_SHORT);
     assert!(outcome.counters.discontinuities >= 1, "no fault happened");
     assert_eq!((outcome.c_calls, outcome.rust_calls), (0, 0), "a microphone that may be absent allocates");

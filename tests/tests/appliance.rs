@@ -3,25 +3,28 @@
 #![expect(clippy::unwrap_used, reason = "a test, though clippy knows only its test functions as such")]
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use oratype::appliance::{self, Devices, Opener, Options};
-use oratype::health::{Health, Trouble};
+use oratype::bench::manifest::Utterance;
 use oratype::models;
+use oratype::pipeline::Fault;
 use oratype::recognise::engine::EngineOptions;
 use oratype::recognise::supervisor::SupervisorOptions;
 use oratype::recognise::worker::WorkerOptions;
+use oratype::report::About;
 use oratype::settings::Settings;
 use oratype::speech::SileroVad;
-use oratype::status::{Light, Status};
+use oratype::status::{Cause, Light, Status};
 use oratype_hal::gpio::{Button, Edge, GpioError, Led, RecordingLed};
 use oratype_hal::hid::{Decoder, HostLeds, Keyboard, KeyboardError, Report};
 use oratype_hal::pcm::{Capture, CaptureError, Captured, Period, SampleFormat, StreamFormat};
 use oratype_hal::time::{Clock, MonotonicClock, Timestamp};
-use oratype_tests::needs::Dictation;
+use oratype_tests::needs::{Dictation, folder_for_test, write};
 use oratype_tests::oratype::{LIMIT, program};
 use oratype_tests::sound::Sound;
 use oratype_tests::words::assert_said;
@@ -29,6 +32,8 @@ use oratype_tests::words::assert_said;
 const FORMAT: StreamFormat = StreamFormat { rate_hz: 16_000, channels: 1, sample: SampleFormat::S16 };
 const PERIOD: Duration = Duration::from_millis(10);
 const PERIOD_FRAMES: usize = 160;
+
+const SAID: [&str; 2] = ["auth-incorrect", "conf-invalid"];
 
 /// What the devices share.
 #[derive(Default)]
@@ -41,14 +46,25 @@ struct World {
     /// Reports after which the keyboard fails, once.
     reports_left: Option<usize>,
     host_there: bool,
-    /// The second dictation is over.
-    released: bool,
+    /// The last recording is over.
+    over: bool,
+    /// Dictations that are typed.
+    dictations: usize,
+    /// The microphone's driver is to panic.
+    panics: bool,
 }
 
 type Shared = Arc<Mutex<World>>;
 
 fn lock(world: &Shared) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A recording with silence around it, as a microphone hears it.
+fn heard(utterance: &Utterance) -> Vec<i16> {
+    let silence = Sound::silence(16_000, 0.6);
+    let sound = silence.clone().then(&Sound::read(&utterance.path).resampled(16_000)).then(&silence);
+    sound.samples.iter().map(|sample| (sample * 32_767.0) as i16).collect()
 }
 
 /// A microphone that plays a recording in real time while somebody uses the button, and is then gone, or hears silence.
@@ -69,8 +85,8 @@ impl Capture for Plays {
     }
 
     fn read_period(&mut self, buffer: &mut [u8]) -> Result<Captured, CaptureError> {
-        let over = self.next >= self.samples.len();
-        if over && !self.stays {
+        assert!(!lock(&self.world).panics, "on purpose");
+        if self.next >= self.samples.len() && !self.stays {
             return Err(CaptureError::Disconnected);
         }
         let end = self.due.unwrap_or_else(|| MonotonicClock.now() + PERIOD);
@@ -78,7 +94,7 @@ impl Capture for Plays {
         while let Some((_, pressed)) = self.edges.pop_front_if(|(at, _)| *at <= self.next) {
             let mut world = lock(&self.world);
             world.edges.push_back(Edge { at: end, pressed });
-            world.released |= self.stays && self.edges.is_empty();
+            world.over |= self.stays && self.edges.is_empty();
         }
         for (i, bytes) in buffer[..PERIOD_FRAMES * 2].as_chunks_mut::<2>().0.iter_mut().enumerate() {
             *bytes = self.samples.get(self.next + i).copied().unwrap_or(0).to_le_bytes();
@@ -131,48 +147,15 @@ impl Keyboard for Host {
     }
 }
 
-/// The microphone is absent at first, goes in the middle of a dictation and comes back; the host comes late, and the
-/// keyboard fails while it types.
-#[test]
-fn text_survives_what_comes_and_goes() {
-    let Some(dictation) = Dictation::needs() else { return };
-    let said = ["auth-incorrect", "conf-invalid"].map(|id| dictation.utterance(id));
-    let world = Shared::default();
-    lock(&world).reports_left = Some(20);
-
-    let opened = Arc::new(AtomicUsize::new(0));
-    // The light no longer tells that it listens.
-    let noticed = Arc::new(AtomicBool::new(false));
-    let microphone: Opener<Box<dyn Capture>> = {
-        let (world, opened, noticed) = (Arc::clone(&world), Arc::clone(&opened), Arc::clone(&noticed));
-        let mut sounds: VecDeque<_> = said
-            .iter()
-            .map(|utterance| {
-                let silence = Sound::silence(16_000, 0.6);
-                let sound =
-                    silence.clone().then(&Sound::read(&utterance.path).resampled(16_000)).then(&silence);
-                sound.samples.iter().map(|sample| (sample * 32_767.0) as i16).collect::<Vec<_>>()
-            })
-            .collect();
-        let mut tries = 0;
-        Box::new(move || {
-            tries += 1;
-            let first = opened.load(Ordering::Relaxed) == 0;
-            if tries < 3 || !first && !noticed.load(Ordering::Relaxed) {
-                return Err("no such card".into());
-            }
-            let samples = sounds.pop_front().ok_or("no further microphone is needed")?;
-            opened.fetch_add(1, Ordering::Relaxed);
-            // Held still when the first one goes; let go, and pressed again, when the second one is there.
-            let edges = match first {
-                true => [(0, true)].into(),
-                false => [(0, false), (3200, true), (samples.len(), false)].into(),
-            };
-            let world = Arc::clone(&world);
-            Ok(Box::new(Plays { world, samples, edges, next: 0, due: None, stays: !first }))
-        })
-    };
-    let (button_world, host_world) = (Arc::clone(&world), Arc::clone(&world));
+/// Run an appliance until `look`, which is the eyes on its light, says that it has seen enough.
+fn run_until(
+    dictation: &Dictation,
+    model: PathBuf,
+    world: &Shared,
+    microphone: Opener<Box<dyn Capture>>,
+    mut look: impl FnMut(Light, &Status) -> bool,
+) -> Vec<Fault> {
+    let (button_world, host_world) = (Arc::clone(world), Arc::clone(world));
     let led = RecordingLed::default();
     let devices = Devices {
         microphone,
@@ -181,14 +164,13 @@ fn text_survives_what_comes_and_goes() {
         light: Box::new(move || Ok(Box::new(led.clone()) as Box<dyn Led>)),
     };
     let vad_file = dictation.models().join(models::SILERO.name);
-    let reports = Arc::new(AtomicUsize::new(0));
-    let reported = Arc::clone(&reports);
+    let (dictation_world, stopping) = (Arc::clone(world), AtomicBool::new(false));
     let options = Options {
         settings: Settings::default(),
         recogniser: SupervisorOptions {
             program: program(),
             worker: WorkerOptions {
-                model: dictation.models().join(models::WHISPER.name),
+                model,
                 cores: Vec::new(),
                 engine: EngineOptions { threads: 1, flash_attention: true },
             },
@@ -199,39 +181,116 @@ fn text_survives_what_comes_and_goes() {
         watchdog: None,
         clock: Arc::new(MonotonicClock),
         reopen_pause: Duration::from_millis(200),
-        on_report: Box::new(move |_| {
-            reported.fetch_add(1, Ordering::Relaxed);
-        }),
+        about: About::default(),
+        on_report: Box::new(move |_| lock(&dictation_world).dictations += 1),
     };
-
-    let stopping = AtomicBool::new(false);
-    let (mut missed, mut listened, mut away) = (false, false, false);
     let begun = MonotonicClock.now();
-    // The eyes on the device: also what makes the host come, and ends it all.
-    let lamp = |status: &Status, health: &Health, now: Timestamp| {
-        missed |= health.worst() == Some(Trouble::Microphone);
-        let light = status.light();
-        // Both dictations are over, and the text of the first still waits.
-        listened |= light == Light::Listening;
-        if listened && light != Light::Listening {
-            noticed.store(true, Ordering::Relaxed);
-        }
-        if light == Light::HostAway && lock(&world).released {
-            away = true;
-            lock(&world).host_there = true;
-        }
-        if reports.load(Ordering::Relaxed) == 2 || now > begun + LIMIT {
+    let lamp = |status: &Status, now: Timestamp| {
+        assert!(now < begun + LIMIT, "it hangs");
+        let light = status.light(now);
+        if look(light, status) {
             stopping.store(true, Ordering::Relaxed);
         }
         light.is_lit(now)
     };
-    let faults = appliance::run(devices, options, lamp, &stopping).unwrap();
+    appliance::run(devices, options, lamp, &stopping).unwrap()
+}
+
+/// The microphone is absent at first, goes in the middle of a dictation and comes back; the host comes late, and the
+/// keyboard fails while it types.
+#[test]
+fn text_survives_what_comes_and_goes() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let said = SAID.map(|id| dictation.utterance(id));
+    let world = Shared::default();
+    lock(&world).reports_left = Some(20);
+    // The light no longer tells that it listens.
+    let noticed = Arc::new(AtomicBool::new(false));
+
+    let microphone: Opener<Box<dyn Capture>> = {
+        let (world, noticed) = (Arc::clone(&world), Arc::clone(&noticed));
+        let mut sounds = VecDeque::from(said.map(heard));
+        let mut tries = 0;
+        Box::new(move || {
+            tries += 1;
+            let first = sounds.len() == SAID.len();
+            if tries < 3 || !first && !noticed.load(Ordering::Relaxed) {
+                return Err("no such card".into());
+            }
+            let samples = sounds.pop_front().ok_or("no further microphone is needed")?;
+            // Held still when the first one goes; let go, and pressed again, when the second one is there.
+            let edges = match first {
+                true => [(0, true)].into(),
+                false => [(0, false), (3200, true), (samples.len(), false)].into(),
+            };
+            let world = Arc::clone(&world);
+            Ok(Box::new(Plays { world, samples, edges, next: 0, due: None, stays: !first }))
+        })
+    };
+    let (mut missed, mut listened, mut away) = (false, false, false);
+    let model = dictation.models().join(models::WHISPER.name);
+    let faults = run_until(&dictation, model, &world, microphone, |light, status| {
+        missed |= status.lacking() == Some(Cause::Microphone);
+        listened |= light == Light::Listening;
+        if listened && light != Light::Listening {
+            noticed.store(true, Ordering::Relaxed);
+        }
+        let mut world = lock(&world);
+        // Both dictations are over, and the text of the first still waits.
+        if light == Light::HostAway && world.over {
+            away = true;
+            world.host_there = true;
+        }
+        world.dictations == SAID.len()
+    });
     assert!(faults.is_empty(), "{faults:?}");
-    assert_eq!(reports.load(Ordering::Relaxed), 2, "dictations that ended");
     assert!(missed, "the light never told that there was no microphone");
     assert!(away, "the text never waited for the host");
     assert_eq!(lock(&world).reports_left, None, "the keyboard never failed");
-    let typed = lock(&world).typed.clone();
     let reference = said.map(|utterance| utterance.reference.as_str()).join(" ");
-    assert_said(&reference, &typed, 2);
+    assert_said(&reference, &lock(&world).typed, 2);
+}
+
+/// What cannot be typed at once is lost then; but it does not wait for a host in a program that hears nothing.
+#[test]
+fn a_panic_ends_it_though_text_waits_for_the_host() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let world = Shared::default();
+    let microphone: Opener<Box<dyn Capture>> = {
+        let (world, samples) = (Arc::clone(&world), heard(dictation.utterance("conf-invalid")));
+        Box::new(move || {
+            let edges = [(0, true), (samples.len(), false)].into();
+            let (world, samples) = (Arc::clone(&world), samples.clone());
+            Ok(Box::new(Plays { world, samples, edges, next: 0, due: None, stays: true }))
+        })
+    };
+    let model = dictation.models().join(models::WHISPER.name);
+    let faults = run_until(&dictation, model, &world, microphone, |light, _| {
+        lock(&world).panics |= light == Light::HostAway;
+        false
+    });
+    assert!(faults.iter().any(|fault| matches!(fault, Fault::Untyped(_))), "{faults:?}");
+    assert!(faults.iter().any(|fault| matches!(fault, Fault::Listen(_))), "{faults:?}");
+}
+
+/// Never a restart, let alone a reboot; and used as soon as it is right.
+#[test]
+fn an_altered_model_is_shown_until_it_is_mended() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let folder = folder_for_test();
+    let good = std::fs::read(dictation.models().join(models::WHISPER.name)).unwrap();
+    let mut altered = good.clone();
+    altered[good.len() / 2] ^= 1;
+    let model = write(folder.path(), "model", altered);
+    let microphone: Opener<Box<dyn Capture>> = Box::new(|| Err("none is needed".into()));
+    let mut shown = false;
+    let faults = run_until(&dictation, model, &Shared::default(), microphone, |light, status| {
+        if !shown && status.lacking() == Some(Cause::Model) {
+            shown = true;
+            assert_ne!(light, Light::Ready);
+            write(folder.path(), "model", &good);
+        }
+        shown && light == Light::Ready && status.lacking() != Some(Cause::Model)
+    });
+    assert!(faults.is_empty(), "{faults:?}");
 }

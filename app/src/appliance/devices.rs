@@ -11,8 +11,8 @@ use oratype_hal::pcm::{Capture, CaptureError, Captured, Period};
 use oratype_hal::time::{Clock, Timestamp};
 
 use super::reopen::{Failure, Kind, Opener, Reopened};
-use crate::health::{Health, Trouble};
 use crate::listen::frontend;
+use crate::status::{Cause, Status};
 
 /// Bytes that a period may have: 10 ms of 96 kHz S32 stereo, twice what the boards ask for, because a device may give
 /// another rate. Also what is kept free in the ring before each period.
@@ -35,7 +35,7 @@ pub struct ReopenedMicrophone {
 }
 
 impl ReopenedMicrophone {
-    /// Open it as soon as possible, and again `pause` after it failed or could not be opened; `health` tells whether it
+    /// Open it as soon as possible, and again `pause` after it failed or could not be opened; `status` tells whether it
     /// is there. `clock` is `CLOCK_MONOTONIC`, but for tests.
     ///
     /// # Errors
@@ -43,10 +43,10 @@ impl ReopenedMicrophone {
     pub fn start(
         mut open: Opener<Box<dyn Capture>>,
         pause: Duration,
-        health: &Arc<Health>,
+        status: &Arc<Status>,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
-        let kind = Kind { name: "microphone", trouble: Some(Trouble::Microphone) };
+        let kind = Kind { name: "microphone", lacking: Some(Cause::Microphone) };
         let open_checked = move || -> Result<Box<dyn Capture>, Failure> {
             let source = open()?;
             match source.period_bytes_max() {
@@ -58,7 +58,7 @@ impl ReopenedMicrophone {
                 .into()),
             }
         };
-        let source = Reopened::start(kind, Box::new(open_checked), pause, health)?;
+        let source = Reopened::start(kind, Box::new(open_checked), pause, status)?;
         Ok(Self { source, heard_at: clock.now(), clock, interrupted: false })
     }
 
@@ -107,10 +107,10 @@ impl ReopenedButton {
     pub(super) fn start(
         open: Opener<Box<dyn Button>>,
         pause: Duration,
-        health: &Arc<Health>,
+        status: &Arc<Status>,
     ) -> io::Result<Self> {
-        let kind = Kind { name: "button", trouble: Some(Trouble::Button) };
-        Ok(Self { button: Reopened::start(kind, open, pause, health)?, pressed: false })
+        let kind = Kind { name: "button", lacking: Some(Cause::Other) };
+        Ok(Self { button: Reopened::start(kind, open, pause, status)?, pressed: false })
     }
 }
 
@@ -138,10 +138,10 @@ impl ReopenedKeyboard {
     pub(super) fn start(
         open: Opener<Box<dyn Keyboard>>,
         pause: Duration,
-        health: &Arc<Health>,
+        status: &Arc<Status>,
     ) -> io::Result<Self> {
-        let kind = Kind { name: "keyboard", trouble: Some(Trouble::Keyboard) };
-        Ok(Self(Reopened::start(kind, open, pause, health)?))
+        let kind = Kind { name: "keyboard", lacking: Some(Cause::Usb) };
+        Ok(Self(Reopened::start(kind, open, pause, status)?))
     }
 }
 
@@ -170,9 +170,9 @@ impl ReopenedLight {
     pub(super) fn start(
         open: Opener<Box<dyn Led>>,
         pause: Duration,
-        health: &Arc<Health>,
+        status: &Arc<Status>,
     ) -> io::Result<Self> {
-        Ok(Self(Reopened::start(Kind { name: "light", trouble: None }, open, pause, health)?))
+        Ok(Self(Reopened::start(Kind { name: "light", lacking: None }, open, pause, status)?))
     }
 }
 

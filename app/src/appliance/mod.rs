@@ -26,7 +26,6 @@ use oratype_hal::watchdog::Watchdog;
 pub use self::devices::ReopenedMicrophone;
 use self::devices::{ReopenedButton, ReopenedKeyboard, ReopenedLight};
 pub use self::reopen::{Failure, Opener};
-use crate::health::{Health, Trouble};
 use crate::liveness::{Liveness, Supervision};
 use crate::metrics::DictationReport;
 use crate::pipeline::{BuildError, Fault, Parts, Pipeline, Recogniser};
@@ -35,7 +34,7 @@ use crate::recognise::supervisor::SupervisorOptions;
 use crate::report::About;
 use crate::settings::Settings;
 use crate::speech::SileroVad;
-use crate::status::Status;
+use crate::status::{Cause, Status};
 
 /// How often the light, the watchdog and the signals are looked at. Ten times shorter than a flash of the light.
 pub const CONTROL_INTERVAL: Duration = Duration::from_millis(50);
@@ -94,30 +93,28 @@ pub struct Options {
 pub fn run(
     devices: Devices,
     options: Options,
-    lamp: impl FnMut(&Status, &Health, Timestamp) -> bool,
+    lamp: impl FnMut(&Status, Timestamp) -> bool,
     stopping: &AtomicBool,
 ) -> Result<Vec<Fault>, BuildError> {
     let Options { settings, recogniser, mut vad, watchdog, clock, reopen_pause, about, on_report } = options;
-    let (health, status) = (Arc::new(Health::default()), Arc::new(Status::default()));
+    let status = Arc::new(Status::default());
     let pause = reopen_pause;
     // First of all, so that the light shows the rest.
-    let light = ReopenedLight::start(devices.light, pause, &health)?;
-    let source = ReopenedMicrophone::start(devices.microphone, pause, &health, Arc::clone(&clock))?;
-    let button = ReopenedButton::start(devices.button, pause, &health)?;
-    let keyboard = ReopenedKeyboard::start(devices.keyboard, pause, &health)?;
-    let (status_shown, health_shown) = (Arc::clone(&status), Arc::clone(&health));
+    let light = ReopenedLight::start(devices.light, pause, &status)?;
+    let source = ReopenedMicrophone::start(devices.microphone, pause, &status, Arc::clone(&clock))?;
+    let button = ReopenedButton::start(devices.button, pause, &status)?;
+    let keyboard = ReopenedKeyboard::start(devices.keyboard, pause, &status)?;
     let mut control = Control {
         light,
         lamp,
-        status: status_shown,
-        health: health_shown,
+        status: Arc::clone(&status),
         watchdog,
         supervision: Supervision::default(),
         fed: true,
     };
 
     let nobody = Liveness::default();
-    let Some(vad) = load(&mut vad, &health, &*clock, || {
+    let Some(vad) = load(&mut vad, &status, &*clock, || {
         control.look(clock.now(), &nobody);
         stopping.load(Ordering::Relaxed)
     }) else {
@@ -131,7 +128,7 @@ pub fn run(
             keyboard: Box::new(keyboard),
             clock: Arc::clone(&clock),
             vad,
-            recogniser: Recogniser::deferred(recogniser, health)?,
+            recogniser: Recogniser::deferred(recogniser, Arc::clone(&status))?,
             status,
             engine: Engine::Product,
             about,
@@ -158,18 +155,18 @@ pub fn run(
 /// Load the speech detector, however often it takes; `None` when `stopped` answers true. It is asked all the time.
 fn load(
     vad: &mut Opener<SileroVad>,
-    health: &Health,
+    status: &Status,
     clock: &dyn Clock,
     mut stopped: impl FnMut() -> bool,
 ) -> Option<SileroVad> {
     loop {
         match vad() {
             Ok(vad) => {
-                health.set(Trouble::Model, false);
+                status.set_lacking(Cause::Model, false);
                 return Some(vad);
             }
             Err(error) => {
-                health.set(Trouble::Model, true);
+                status.set_lacking(Cause::Model, true);
                 log::error!("{error}; next try in {} s", VAD_PAUSE.as_secs());
             }
         }
@@ -188,16 +185,15 @@ struct Control<L> {
     light: ReopenedLight,
     lamp: L,
     status: Arc<Status>,
-    health: Arc<Health>,
     watchdog: Option<Watchdog>,
     supervision: Supervision,
     /// The watchdog took the last feeding.
     fed: bool,
 }
 
-impl<L: FnMut(&Status, &Health, Timestamp) -> bool> Control<L> {
+impl<L: FnMut(&Status, Timestamp) -> bool> Control<L> {
     fn look(&mut self, now: Timestamp, liveness: &Liveness) {
-        let lit = (self.lamp)(&self.status, &self.health, now);
+        let lit = (self.lamp)(&self.status, now);
         // It never fails: it is opened again.
         let _ = self.light.set(lit);
         if !self.supervision.may_feed(liveness) {

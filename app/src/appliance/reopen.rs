@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::thread;
 use std::time::Duration;
 
-use crate::health::{Health, Trouble};
+use crate::status::{Cause, Status};
 
 /// Why a device could not be opened, in one line.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -20,7 +20,7 @@ pub(super) struct Kind {
     /// One word.
     pub(super) name: &'static str,
     /// None for the light itself.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) lacking: Option<Cause>,
 }
 
 /// A device, while it is there.
@@ -39,14 +39,14 @@ impl<T: Send + 'static> Reopened<T> {
         kind: Kind,
         open: Opener<T>,
         pause: Duration,
-        health: &Arc<Health>,
+        status: &Arc<Status>,
     ) -> io::Result<Self> {
         let (opened_sender, opened) = sync_channel(1);
         let (failed, failed_receiver) = sync_channel(1);
-        let health = Arc::clone(health);
+        let status = Arc::clone(status);
         // It ends when the device is no longer wanted; nobody waits for a driver that takes its time.
         thread::Builder::new().name(kind.name.into()).spawn(move || {
-            Attendant { kind, open, pause, health }.run(&opened_sender, &failed_receiver);
+            Attendant { kind, open, pause, status }.run(&opened_sender, &failed_receiver);
         })?;
         Ok(Self { kind, current: None, opened, failed })
     }
@@ -78,7 +78,7 @@ struct Attendant<T> {
     kind: Kind,
     open: Opener<T>,
     pause: Duration,
-    health: Arc<Health>,
+    status: Arc<Status>,
 }
 
 impl<T> Attendant<T> {
@@ -92,17 +92,17 @@ impl<T> Attendant<T> {
                 Ok(device) => {
                     log::info!("{name} opened");
                     said = None;
-                    self.set_trouble(false);
+                    self.set_lacking(false);
                     if opened.send(device).is_err() {
                         return;
                     }
                     let Ok(device) = failed.recv() else { return };
-                    self.set_trouble(true);
+                    self.set_lacking(true);
                     log::warn!("the {name} is gone");
                     drop(device);
                 }
                 Err(error) => {
-                    self.set_trouble(true);
+                    self.set_lacking(true);
                     let error = error.to_string();
                     if said.as_ref() != Some(&error) {
                         log::error!("{name}: {error}; trying again every {:.1} s", self.pause.as_secs_f32());
@@ -117,9 +117,9 @@ impl<T> Attendant<T> {
         }
     }
 
-    fn set_trouble(&self, there: bool) {
-        if let Some(trouble) = self.kind.trouble {
-            self.health.set(trouble, there);
+    fn set_lacking(&self, lacking: bool) {
+        if let Some(cause) = self.kind.lacking {
+            self.status.set_lacking(cause, lacking);
         }
     }
 }

@@ -73,17 +73,17 @@ struct Bench {
     microphone: ReopenedMicrophone,
     answer: Sender<Result<Box<dyn Capture>, &'static str>>,
     asks: Receiver<()>,
-    health: Arc<Health>,
+    status: Arc<Status>,
     clock: Arc<SimulatedClock>,
 }
 
 fn microphone() -> Bench {
     let (open, answer, asks) = told();
-    let health = Arc::new(Health::default());
+    let status = Arc::new(Status::default());
     let clock = Arc::new(SimulatedClock::new());
     let microphone =
-        ReopenedMicrophone::start(open, Duration::ZERO, &health, Arc::clone(&clock) as _).unwrap();
-    Bench { microphone, answer, asks, health, clock }
+        ReopenedMicrophone::start(open, Duration::ZERO, &status, Arc::clone(&clock) as _).unwrap();
+    Bench { microphone, answer, asks, status, clock }
 }
 
 impl Bench {
@@ -102,25 +102,25 @@ fn a_microphone_may_be_absent_appear_disappear_and_come_back() {
     bench.answer.send(Err("no such card")).unwrap();
     bench.asks.recv_timeout(FOREVER).unwrap();
     bench.asks.recv_timeout(FOREVER).unwrap();
-    assert_eq!(bench.health.worst(), Some(Trouble::Microphone));
+    assert_eq!(bench.status.lacking(), Some(Cause::Microphone));
     assert_eq!(read(&mut bench.microphone, || true), None);
 
     let first = bench.plug_in(960);
     first.send(Ok(period(false))).unwrap();
     assert_eq!(read(&mut bench.microphone, || false), Some(period(false)));
-    assert_eq!(bench.health.worst(), None);
+    assert_eq!(bench.status.lacking(), None);
 
     first.send(Err(CaptureError::Disconnected)).unwrap();
     let asks = &bench.asks;
     assert_eq!(read(&mut bench.microphone, || asks.try_recv().is_ok()), None);
-    assert_eq!(bench.health.worst(), Some(Trouble::Microphone));
+    assert_eq!(bench.status.lacking(), Some(Cause::Microphone));
 
     let second = bench.plug_in(960);
     second.send(Ok(period(false))).unwrap();
     second.send(Ok(period(false))).unwrap();
     assert_eq!(read(&mut bench.microphone, || false), Some(period(true)), "a gap that is not marked");
     assert_eq!(read(&mut bench.microphone, || false), Some(period(false)));
-    assert_eq!(bench.health.worst(), None);
+    assert_eq!(bench.status.lacking(), None);
 }
 
 #[test]
@@ -178,8 +178,8 @@ fn text_survives_keyboards_that_fail() {
         }
         Ok(Box::new(Failing { left: 3 * tries, host: Arc::clone(&host) }))
     };
-    let health = Arc::new(Health::default());
-    let keyboard = ReopenedKeyboard::start(Box::new(open), Duration::ZERO, &health).unwrap();
+    let status = Arc::new(Status::default());
+    let keyboard = ReopenedKeyboard::start(Box::new(open), Duration::ZERO, &status).unwrap();
     let mut typist = Typist::new(keyboard, Arc::new(SimulatedClock::new()), MS);
     let text = "The quick brown fox jumps over the lazy dog, and back again.";
     let mut away = Vec::new();
@@ -187,7 +187,7 @@ fn text_survives_keyboards_that_fail() {
     assert!(matches!(outcome, TypingOutcome::Done { .. }), "{outcome:?}");
     assert_eq!(shown.lock().unwrap().1, text);
     assert!(away.len() > 4 && away.len().is_multiple_of(2), "{away:?}");
-    assert_eq!(health.worst(), None);
+    assert_eq!(status.lacking(), None);
 }
 
 struct Broken(Vec<Edge>);
@@ -201,8 +201,8 @@ impl Button for Broken {
 #[test]
 fn a_button_that_fails_while_it_is_held_is_let_go() {
     let (open, answer, _asks) = told::<Box<dyn Button>>();
-    let health = Arc::new(Health::default());
-    let mut button = ReopenedButton::start(open, Duration::ZERO, &health).unwrap();
+    let status = Arc::new(Status::default());
+    let mut button = ReopenedButton::start(open, Duration::ZERO, &status).unwrap();
     let pressed = Edge { at: 5 * MS, pressed: true };
     answer.send(Ok(Box::new(Broken(vec![pressed])))).unwrap();
     let mut next = |until| loop {
@@ -219,7 +219,7 @@ fn a_button_that_fails_while_it_is_held_is_let_go() {
 }
 
 /// Run an appliance that lacks something, until its light has shown that; returns what went wrong besides.
-fn run_until(trouble: Trouble, vad: Opener<SileroVad>, microphone: Opener<Box<dyn Capture>>) -> Vec<Fault> {
+fn run_until(cause: Cause, vad: Opener<SileroVad>, microphone: Opener<Box<dyn Capture>>) -> Vec<Fault> {
     let led = RecordingLed::default();
     let shown = led.clone();
     let devices = Devices {
@@ -249,8 +249,8 @@ fn run_until(trouble: Trouble, vad: Opener<SileroVad>, microphone: Opener<Box<dy
         on_report: Box::new(|_| {}),
     };
     let stopping = AtomicBool::new(false);
-    let lamp = |_: &Status, health: &Health, _: Timestamp| {
-        let there = health.worst() == Some(trouble);
+    let lamp = |status: &Status, _: Timestamp| {
+        let there = status.lacking() == Some(cause);
         if there && shown.states().contains(&true) {
             stopping.store(true, Ordering::Relaxed);
         }
@@ -266,12 +266,12 @@ fn silero() -> Opener<SileroVad> {
 #[test]
 fn a_missing_speech_detector_is_shown_and_no_end() {
     let vad = || Err("altered".into());
-    assert!(run_until(Trouble::Model, Box::new(vad), Box::new(|| Err("none".into()))).is_empty());
+    assert!(run_until(Cause::Model, Box::new(vad), Box::new(|| Err("none".into()))).is_empty());
 }
 
 #[test]
 fn a_recogniser_that_does_not_start_is_shown_and_no_end() {
-    assert!(run_until(Trouble::Recogniser, silero(), Box::new(|| Err("none".into()))).is_empty());
+    assert!(run_until(Cause::Recogniser, silero(), Box::new(|| Err("none".into()))).is_empty());
 }
 
 #[test]
@@ -289,6 +289,6 @@ fn a_panic_ends_it() {
         }
     }
     // It never shows a trouble of the button's, and so nobody tells it to stop.
-    let faults = run_until(Trouble::Button, silero(), Box::new(|| Ok(Box::new(Panics))));
+    let faults = run_until(Cause::Other, silero(), Box::new(|| Ok(Box::new(Panics))));
     assert!(!faults.is_empty());
 }

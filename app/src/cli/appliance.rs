@@ -7,9 +7,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use oratype::appliance::{self, Devices, Options, REOPEN_PAUSE};
-use oratype::health::Health;
 use oratype::report::About;
-use oratype::status::{Lamp, Light, Status};
+use oratype::status::{Lamp, Status};
 use oratype_board::{Board, Pins};
 use oratype_hal::cpufreq;
 use oratype_hal::gpio::{ButtonLine, LedLine, open_button, open_led};
@@ -95,8 +94,8 @@ pub(super) fn run(
         }),
     };
     let mut lamp = Lamp::new(clock.now());
-    let show = |status: &Status, health: &Health, now: Timestamp| {
-        let light = health.worst().map_or_else(|| status.light(now), |trouble| Light::Error(trouble.into()));
+    let show = |status: &Status, now: Timestamp| {
+        let light = status.light(now);
         if lamp.show(light, now) {
             log::info!("{}", light.name());
         }

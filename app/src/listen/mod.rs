@@ -180,6 +180,7 @@ impl Stage<'_> {
 
     fn finish(&mut self) {
         self.segmenter.finish(&mut |work| self.outlet.send(work));
+        self.meter.end_dictation();
         self.outlet.status.set_listening(false);
     }
 

@@ -16,13 +16,13 @@ use oratype_hal::time::Clock;
 use super::audio::SharedMemory;
 use super::protocol::{Engine, Link, LinkError, Reply, Request, Transcript};
 use super::worker::WorkerOptions;
-use crate::health::{Health, Trouble};
 use crate::listen::segmenter::Segment;
 use crate::liveness::Alive;
 use crate::metrics::peak_rss_bytes;
+use crate::status::{Cause, Status};
 
-/// Time for a new recogniser to load its model. A Zero 2 W reads the model's 43 MB from RAM and checks them in
-/// some seconds; a PC needs a third of one.
+/// Time for a new recogniser to load its model and warm up, or what it is given for an answer where that is longer. A
+/// Zero 2 W reads the model's 43 MB from RAM and checks them in some seconds; a PC needs a third of one.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Recognisers that one segment may bring down before it is given up: a crash by chance deserves another try, a
 /// crash by this very sound would go on for ever.
@@ -109,7 +109,7 @@ pub struct Supervisor {
     running: Option<Running>,
     /// For an appliance, which has nobody to tell and nothing better to do: a recogniser that does not start is tried
     /// for ever, and this says so. Otherwise it is tried for a while.
-    for_ever: Option<Arc<Health>>,
+    for_ever: Option<Arc<Status>>,
     started_before: bool,
 }
 
@@ -126,12 +126,12 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Start none yet, and never give up starting one; `health` hears how it goes.
-    pub fn deferred(options: SupervisorOptions, memory: SharedMemory, health: Arc<Health>) -> Self {
-        Self::new(options, memory, Some(health))
+    /// Start none yet, and never give up starting one; `status` hears how it goes.
+    pub fn deferred(options: SupervisorOptions, memory: SharedMemory, status: Arc<Status>) -> Self {
+        Self::new(options, memory, Some(status))
     }
 
-    fn new(options: SupervisorOptions, memory: SharedMemory, for_ever: Option<Arc<Health>>) -> Self {
+    fn new(options: SupervisorOptions, memory: SharedMemory, for_ever: Option<Arc<Status>>) -> Self {
         let stats = Arc::default();
         Self { options, memory, stats, running: None, for_ever, started_before: false }
     }
@@ -178,9 +178,9 @@ impl Supervisor {
             self.stats.restarts.fetch_add(1, Ordering::Relaxed);
         }
         let result = Running::start(&self.options, &self.memory);
-        if let Some(health) = &self.for_ever {
-            health.set(Trouble::Model, matches!(result, Err(RecogniseError::Model(_))));
-            health.set(Trouble::Recogniser, matches!(result, Err(RecogniseError::NotStarted(_))));
+        if let Some(status) = &self.for_ever {
+            status.set_lacking(Cause::Model, matches!(result, Err(RecogniseError::Model(_))));
+            status.set_lacking(Cause::Recogniser, matches!(result, Err(RecogniseError::NotStarted(_))));
         }
         let running = result?;
         self.started_before = true;
@@ -290,7 +290,7 @@ impl Running {
         let ready = running
             .link
             .send_fd(std::os::fd::AsFd::as_fd(memory))
-            .and_then(|()| running.link.receive(Some(START_TIMEOUT)));
+            .and_then(|()| running.link.receive(Some(options.step_max())));
         match ready {
             Ok(Reply::Ready { load, warm_up }) => {
                 log::info!(

@@ -3,7 +3,8 @@
 //! ```text
 //! package  version  architecture  size in bytes  SHA-256  file
 //! ```
-//! separated by tabs, sorted by package; `#` begins a comment.
+//! separated by tabs, sorted by package; `#` begins a comment. One comment names the compilers: with others the
+//! programs, and so the image, have other bytes.
 
 use std::fmt::Write as _;
 
@@ -14,6 +15,9 @@ const HEAD: &str = "\
 # Debian packages of the SD card image, exactly. `scripts/build-image --refresh-lock` writes this file.
 # package\tversion\tarchitecture\tbytes\tSHA-256\tfile
 ";
+
+/// Begins the comment that names the compilers.
+const COMPILER: &str = "# compilers: ";
 
 /// A package, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,11 +60,16 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<Locked>, Error> {
     packages.collect()
 }
 
+/// The compilers that the lock was made with.
+pub fn compiler(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix(COMPILER))
+}
+
 /// The text of a lock.
-pub fn format(packages: &[Locked]) -> String {
+pub fn format(packages: &[Locked], compiler: &str) -> String {
     let mut sorted: Vec<_> = packages.iter().collect();
     sorted.sort();
-    sorted.into_iter().fold(HEAD.to_owned(), |mut text, p| {
+    sorted.into_iter().fold(format!("{HEAD}{COMPILER}{compiler}\n"), |mut text, p| {
         let Locked { package, version, architecture, bytes, sha256, file } = p;
         let _ = writeln!(text, "{package}\t{version}\t{architecture}\t{bytes}\t{sha256}\t{file}");
         text
@@ -90,13 +99,19 @@ mod tests {
         #[test]
         fn what_is_written_is_read(mut packages in prop::collection::vec(locked(), 0..5)) {
             packages.sort();
-            prop_assert_eq!(parse("lock", &format(&packages)).unwrap(), packages);
+            prop_assert_eq!(parse("lock", &format(&packages, "rustc 1; g++ 2")).unwrap(), packages);
         }
 
         #[test]
         fn anything_is_read_without_panic(text in "[\\PC\t\n]{0,200}") {
             let _ = parse("lock", &text);
         }
+    }
+
+    #[test]
+    fn the_compilers_are_found_again() {
+        assert_eq!(compiler(&format(&[], "rustc 1; g++ 2")), Some("rustc 1; g++ 2"));
+        assert_eq!(compiler(""), None);
     }
 
     #[test]

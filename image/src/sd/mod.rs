@@ -63,7 +63,7 @@ pub struct Options {
     pub program: PathBuf,
     /// The cross-built `oratype-init`.
     pub init: PathBuf,
-    /// What the programs were built with, for the bill of materials.
+    /// What the programs were built with: part of what an image can be repeated from.
     pub compiler: String,
     /// Folder of the model files.
     pub models: PathBuf,
@@ -75,7 +75,7 @@ pub struct Options {
     pub commit: String,
     /// Its time in seconds since 1970: the time stamp of every file.
     pub time_s: u32,
-    /// Make the image only, without what is needed to publish it.
+    /// Leave out the compressed image and the manifest that names it, which take longest.
     pub image_only: bool,
     /// Where the compressed image will be published, ending with `/`.
     pub download_url: String,
@@ -136,33 +136,45 @@ pub fn build(options: &Options) -> Result<(), Error> {
         return Err(Error::invalid("FAT partition", "what was read back is not what was written"));
     }
 
-    let name = format!("oratype-{version}.img");
-    fs::create_dir_all(&options.out).map_err(Error::file(&options.out))?;
-    let mut results = vec![write(options, &name, &image)?];
-    if !options.image_only {
-        eprintln!("compressing");
-        let compressed = publish::xz(&image)?;
-        let xz = format!("{name}.xz");
-        let map = publish::bmap(&image, disk::used_bytes(&image));
-        let manifest = publish::os_list(
-            version,
-            &format!("{}{xz}", options.download_url),
-            options.time_s,
-            &image,
-            &compressed,
-        );
-        let sha256 = hex(&Sha256::digest(&image));
-        let sums = format!("{sha256}  {name}\n{}  {xz}\n", hex(&Sha256::digest(&compressed)));
-        results.push(write(options, &xz, &compressed)?);
-        results.push(write(options, &format!("oratype-{version}.bmap"), map.as_bytes())?);
-        results.push(write(options, &format!("oratype-{version}.sha256"), sums.as_bytes())?);
-        results.push(write(options, &format!("oratype-{version}.os_list.json"), manifest.as_bytes())?);
-        let bom = bom::spdx(version, options.time_s, &sha256, &components);
-        results.push(write(options, &format!("oratype-{version}.spdx.json"), bom.as_bytes())?);
-    }
+    publish(options, &image, &components)?;
     report(&files, &root, archive.len());
-    for path in results {
-        eprintln!("{}", path.display());
+    Ok(())
+}
+
+/// Write the image and what belongs to it, and say what was written.
+fn publish(options: &Options, image: &[u8], components: &[bom::Component]) -> Result<(), Error> {
+    let version = env!("CARGO_PKG_VERSION");
+    let name = format!("oratype-{version}.img");
+    let xz = format!("{name}.xz");
+    let sha256 = hex(&Sha256::digest(image));
+    let mut sums = format!("{sha256}  {name}\n");
+    let mut results = vec![
+        (name, image.to_vec()),
+        (format!("oratype-{version}.bmap"), publish::bmap(image, disk::used_bytes(image)).into()),
+        (
+            format!("oratype-{version}.spdx.json"),
+            bom::spdx(version, options.time_s, &sha256, components).into(),
+        ),
+    ];
+    let manifest = format!("oratype-{version}.os_list.json");
+    if options.image_only {
+        // Those of an earlier build would not fit this image.
+        for name in [xz, manifest] {
+            let _ = fs::remove_file(options.out.join(name));
+        }
+    } else {
+        eprintln!("compressing");
+        let compressed = publish::xz(image)?;
+        sums.push_str(&format!("{}  {xz}\n", hex(&Sha256::digest(&compressed))));
+        let url = format!("{}{xz}", options.download_url);
+        let list = publish::os_list(version, &url, options.time_s, image, &compressed);
+        results.extend([(xz, compressed), (manifest, list.into())]);
+    }
+    results.push((format!("oratype-{version}.sha256"), sums.into()));
+    fs::create_dir_all(&options.out).map_err(Error::file(&options.out))?;
+    for (name, contents) in results {
+        let path = write(options, &name, &contents)?;
+        eprintln!("{} {:.1} MB", path.display(), contents.len() as f64 / 1e6);
     }
     Ok(())
 }
@@ -170,6 +182,13 @@ pub fn build(options: &Options) -> Result<(), Error> {
 /// The locked packages, unpacked; in the order of the lock.
 fn fetch(apt: &mut Apt, options: &Options) -> Result<(Vec<Locked>, Vec<PathBuf>), Error> {
     let text = fs::read_to_string(&options.lock).map_err(Error::file(&options.lock))?;
+    if lock::compiler(&text).is_some_and(|compiler| compiler != options.compiler) {
+        eprintln!(
+            "WARNING: the lock was made with {}; {} gives other bytes",
+            lock::compiler(&text).unwrap_or_default(),
+            options.compiler
+        );
+    }
     let mut packages = lock::parse(&options.lock.display().to_string(), &text)?;
     let mut folders = vec![];
     for package in &mut packages {
@@ -192,7 +211,7 @@ fn fetch(apt: &mut Apt, options: &Options) -> Result<(Vec<Locked>, Vec<PathBuf>)
 }
 
 /// Write the lock with what the archive offers now, and say what changed.
-pub fn refresh_lock(apt_config: &Path, cache: &Path, lock: &Path) -> Result<(), Error> {
+pub fn refresh_lock(apt_config: &Path, cache: &Path, lock: &Path, compiler: &str) -> Result<(), Error> {
     let mut apt = Apt::new(apt_config, cache)?;
     apt.update()?;
     let packages = apt.resolve(&PACKAGES)?;
@@ -201,7 +220,7 @@ pub fn refresh_lock(apt_config: &Path, cache: &Path, lock: &Path) -> Result<(), 
     for package in packages.iter().filter(|package| !old.contains(package)) {
         eprintln!("{} {}", package.package, package.version);
     }
-    fs::write(lock, lock::format(&packages)).map_err(Error::file(lock))?;
+    fs::write(lock, lock::format(&packages, compiler)).map_err(Error::file(lock))?;
     eprintln!("{}: {} packages", lock.display(), packages.len());
     Ok(())
 }
