@@ -8,10 +8,10 @@ use crate::Failure;
 
 /// The side of the card that the microphone, `hw:Loopback,1`, hears.
 const DEVICE: &str = "hw:Loopback,0";
-/// Sound on its way: half a second, so that a busy emulator does not make gaps.
-const BUFFER_S: f32 = 0.5;
-
 /// Play the first channel of a 16-bit recording; returns when its last sample was played. Says what was played.
+///
+/// All of it is handed over before it starts, up to the five seconds that the card's buffer takes, so that a busy
+/// emulator makes no gaps.
 ///
 /// The card takes only what its other side asked for, so the recording must have that rate.
 pub(crate) fn play(path: &str) -> Result<String, Failure> {
@@ -25,8 +25,11 @@ pub(crate) fn play(path: &str) -> Result<String, Failure> {
     params.set_channels(channels)?;
     let wide = params.test_format(Format::s32()).is_ok();
     params.set_format(if wide { Format::s32() } else { Format::s16() })?;
-    params.set_buffer_size_near((spec.sample_rate as f32 * BUFFER_S) as Frames)?;
+    params.set_buffer_size_near(recording.duration() as Frames)?;
     pcm.hw_params(&params)?;
+    let start = pcm.sw_params_current()?;
+    start.set_start_threshold(Frames::from(recording.duration()).min(params.get_buffer_size()?))?;
+    pcm.sw_params(&start)?;
     let mut played = 0;
     let samples = recording.samples::<i16>().step_by(spec.channels.into()).collect::<Result<Vec<_>, _>>()?;
     let period = params.get_period_size()? as usize;
