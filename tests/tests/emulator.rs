@@ -7,11 +7,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{fs, io};
+
 
 use oratype::bench::normalise::normalise;
-use oratype_tests::needs::{Dictation, folder_for_test, not_run};
+use oratype_tests::needs::{Dictation, folder_for_test};
 use oratype_tests::oratype::run;
 use oratype_tests::sound::{Encoding, Sound};
 use oratype_tests::vm::appliance::Appliance;
