@@ -6,15 +6,18 @@
 #![expect(clippy::unwrap_used, reason = "a test, though clippy knows only its test functions as such")]
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-
+use nix::sys::signal::Signal;
 use oratype::bench::normalise::normalise;
-use oratype_tests::needs::{Dictation, folder_for_test};
+use oratype_image::sd;
+use oratype_image::sd::cpio::Node;
+use oratype_tests::needs::{Dictation, folder_for_test, write};
 use oratype_tests::oratype::run;
 use oratype_tests::sound::{Encoding, Sound};
 use oratype_tests::vm::appliance::Appliance;
-use oratype_tests::vm::{Guest, Machine};
+use oratype_tests::vm::{Boot, Guest, Machine};
 use oratype_tests::words::assert_said;
 use oratype_vm_agent::Command as Asked;
 
@@ -25,6 +28,10 @@ const RECORDING: &str = "speech.wav";
 
 /// An emulator recognises many times slower than the slowest board; the recogniser is not to count as hanging.
 const SETTINGS: &str = "[recogniser]\ntimeout_s = 600\n";
+
+/// QEMU's Raspberry Pi has a USB controller that is a host only, and an I2S block that hangs: the same stand-ins as on
+/// the other machine.
+const STAND_INS: &str = "[audio]\ndevice = \"hw:Loopback,1\"\n[usb]\nudc = \"dummy_udc.0\"\n";
 
 const MIB: u64 = 1 << 20;
 /// Requirements: resident memory of the program in normal use, memory left on a board with 512 MB.
@@ -40,7 +47,11 @@ struct Needs {
 
 impl Needs {
     fn all() -> Option<Self> {
-        Some(Self { appliance: Appliance::needs()?, dictation: Dictation::needs()?, folder: folder_for_test() })
+        Some(Self {
+            appliance: Appliance::needs()?,
+            dictation: Dictation::needs()?,
+            folder: folder_for_test(),
+        })
     }
 
     /// The recording, at the rate of the boards' microphones: a loopback card does not convert.
@@ -120,7 +131,12 @@ fn assert_real_time(guest: &mut Guest) {
     let set_aside: BTreeSet<_> = oratype_board::virt::board().recogniser_cores.into_iter().collect();
     for process in guest.processes().iter().filter(|process| process.pid != recogniser.pid) {
         for thread in &process.threads {
-            assert!(!set_aside.contains(&thread.core), "{} on core {}: {thread:?}", process.command, thread.core);
+            assert!(
+                !set_aside.contains(&thread.core),
+                "{} on core {}: {thread:?}",
+                process.command,
+                thread.core
+            );
         }
     }
 }
@@ -167,8 +183,6 @@ fn speech_is_typed_over_usb() {
 /// Proof b: the image's own kernel, device tree, initial file system and settings on a Raspberry Pi.
 #[test]
 fn the_image_types_on_a_raspberry_pi() {
-    /// QEMU's USB controller is a host only, and its I2S block hangs: the same stand-ins as on the other machine.
-    const STAND_INS: &str = "[audio]\ndevice = \"hw:Loopback,1\"\n[usb]\nudc = \"dummy_udc.0\"\n";
     let Some(needs) = Needs::all() else { return };
     let recording = needs.recording();
     let expected = needs.expected(&recording);
@@ -179,9 +193,220 @@ fn the_image_types_on_a_raspberry_pi() {
     eprintln!("ready after {:.1} s in the emulator", guest.uptime().as_secs_f32());
     print_stages(&guest);
     // Its own settings file, off the card.
-    assert!(guest.read("/run/oratype/oratype.toml").contains("[recogniser]"), "{}", guest.so_far());
+    assert!(
+        guest.read("/proc/1/root/run/oratype/oratype.toml").contains("[recogniser]"),
+        "{}",
+        guest.so_far()
+    );
     assert_sealed(&mut guest);
     let typed = guest.dictate(RECORDING);
     assert_eq!(normalise(&typed), expected, "{typed:?}\n{}", guest.so_far());
     eprintln!("typed {typed:?} after {:.1} s", guest.uptime().as_secs_f32());
+}
+
+/// The root hub of the emulated host, and the keyboard that hangs on it.
+const HUB: &str = "1-0:1.0";
+const HUB_DRIVER: &str = "/sys/bus/usb/drivers/hub";
+const DEVICE_AUTHORIZED: &str = "/sys/bus/usb/devices/1-1/authorized";
+/// The host's controller: without it the host is gone, and the keyboard, with a supply of its own, is not.
+const HOST: &str = "dummy_hcd.0";
+const HOST_DRIVER: &str = "/sys/bus/platform/drivers/dummy_hcd";
+/// The loopback card.
+const CARD: &str = "snd_aloop.0";
+const CARD_DRIVER: &str = "/sys/bus/platform/drivers/snd_aloop";
+/// What the gadget is bound to.
+const GADGET_UDC: &str = "/proc/1/root/sys/kernel/config/usb_gadget/oratype/UDC";
+
+/// Pacing, so that there is time for something to happen in the middle.
+const SLOWLY: &str = "[typing]\nreport_interval_ms = 50\n";
+
+/// Error codes of the light.
+const MICROPHONE: usize = 3;
+const MODEL: usize = 7;
+
+/// Wait until more than `characters` were typed.
+#[track_caller]
+fn wait_for_typed(guest: &mut Guest, characters: usize) {
+    guest
+        .wait(&format!("{characters} characters"), |guest| (guest.typed().len() >= characters).then_some(()));
+}
+
+/// Take the keyboard away from the host with one write and bring it back with another.
+#[track_caller]
+fn replug(guest: &mut Guest, (path, text): (&str, &str), (path_back, text_back): (&str, &str)) {
+    let (plugged, unplugged) = guest.plugs();
+    guest.write(path, text);
+    guest.wait("the keyboard to be unplugged", |guest| (guest.plugs().1 > unplugged).then_some(()));
+    guest.write(path_back, text_back);
+    guest.wait("the keyboard to be plugged in", |guest| (guest.plugs().0 > plugged).then_some(()));
+}
+
+/// A host that goes away in the middle of a text, again and again, gets all of it, once, in order.
+#[track_caller]
+fn host_comes_and_goes(guest: &mut Guest, expected: &str) {
+    let line = guest.log().len();
+    guest.speak(RECORDING);
+    wait_for_typed(guest, 3);
+    // The host does not want the device, then enumerates it again.
+    replug(guest, (DEVICE_AUTHORIZED, "0"), (DEVICE_AUTHORIZED, "1"));
+    wait_for_typed(guest, 8);
+    // The hub between them is reset.
+    replug(guest, (&format!("{HUB_DRIVER}/unbind"), HUB), (&format!("{HUB_DRIVER}/bind"), HUB));
+    wait_for_typed(guest, 13);
+    // The host loses its power; the keyboard has its own.
+    replug(guest, (&format!("{HOST_DRIVER}/unbind"), HOST), (&format!("{HOST_DRIVER}/bind"), HOST));
+    wait_for_typed(guest, 18);
+    // The host falls asleep.
+    guest.done(Asked::SuspendPort(true));
+    let asleep = guest.log().len();
+    guest.wait_for_line("] host away", asleep);
+    let typed = guest.typed().len();
+    assert!(normalise(guest.typed()).len() < expected.len(), "it slept too late: {:?}", guest.typed());
+    guest.done(Asked::SuspendPort(false));
+    wait_for_typed(guest, typed + 1);
+    guest.wait_until_ready_from(line);
+    guest.wait("the rest", |guest| (normalise(guest.typed()) == expected).then_some(()));
+    let typed = guest.typed_whole();
+    eprintln!("a host that came and went was typed {typed:?}; {} repeats", guest.repeats());
+    assert_eq!(normalise(&typed), expected, "{typed:?}\n{}", guest.so_far());
+}
+
+/// A recogniser that crashes in the middle loses nothing.
+#[track_caller]
+fn recogniser_killed(guest: &mut Guest, expected: &str) {
+    let line = guest.log().len();
+    let (_, recogniser) = guest.program();
+    guest.speak(RECORDING);
+    guest.wait_for_line("] working", line);
+    guest.done(Asked::Signal { pid: recogniser.pid, signal: Signal::SIGKILL as i32 });
+    guest.wait_for_line("recogniser ready", line);
+    guest.wait_until_ready_from(line);
+    let typed = guest.typed_whole();
+    assert_eq!(normalise(&typed), expected, "{typed:?}\n{}", guest.so_far());
+}
+
+/// Without a microphone the light says so; with it, it is ready again.
+#[track_caller]
+fn microphone_removed(guest: &mut Guest) {
+    let line = guest.log().len();
+    let gone = guest.ask(Asked::Write { path: format!("{CARD_DRIVER}/unbind"), text: CARD.into() });
+    guest.wait_for_code(MICROPHONE);
+    guest.wait("the card to be gone", |guest| guest.answer(gone)).expect("the card can be taken away");
+    guest.write(&format!("{CARD_DRIVER}/bind"), CARD);
+    guest.wait_until_ready_from(line);
+}
+
+/// A gadget that somebody unbinds is bound again.
+#[track_caller]
+fn gadget_unbound(guest: &mut Guest) {
+    let (plugged, unplugged) = guest.plugs();
+    guest.write(GADGET_UDC, "\n");
+    guest.wait("the keyboard to be gone", |guest| (guest.plugs().1 > unplugged).then_some(()));
+    guest.wait("the keyboard to be back", |guest| (guest.plugs().0 > plugged).then_some(()));
+}
+
+/// A program that ends comes back by itself.
+#[track_caller]
+fn program_killed(guest: &mut Guest) {
+    let line = guest.log().len();
+    let (program, _) = guest.program();
+    guest.done(Asked::Signal { pid: program.pid, signal: Signal::SIGKILL as i32 });
+    guest.wait_for_line("program started", line);
+    guest.wait_until_ready_from(line);
+}
+
+/// Proof c: what fails is got over, and loses no word.
+#[test]
+fn faults_lose_no_word() {
+    let Some(needs) = Needs::all() else { return };
+    let recording = needs.recording();
+    let expected = needs.expected(&recording);
+    let boot = needs.appliance.boot(Machine::Virt, &format!("{SETTINGS}{SLOWLY}"));
+    let mut guest = Guest::start(&boot.with_recording(RECORDING, &recording));
+    guest.wait_until_ready();
+    let begun = guest.uptime();
+    let say = |what: &str, guest: &Guest| {
+        eprintln!("{what}: {:.1} s", (guest.uptime() - begun).as_secs_f32());
+    };
+    host_comes_and_goes(&mut guest, &expected);
+    say("host gone and asleep", &guest);
+    recogniser_killed(&mut guest, &expected);
+    say("recogniser killed", &guest);
+    microphone_removed(&mut guest);
+    say("microphone removed", &guest);
+    gadget_unbound(&mut guest);
+    say("gadget unbound", &guest);
+    program_killed(&mut guest);
+    say("program killed", &guest);
+    let typed = guest.dictate(RECORDING);
+    assert_eq!(normalise(&typed), expected, "{typed:?}\n{}", guest.so_far());
+    say("dictation after all that", &guest);
+}
+
+/// What the card of a machine has instead of the image's.
+fn boot_with_card<'a>(needs: &'a Needs, card: &[u8]) -> Boot<'a> {
+    let mut boot = needs.appliance.boot(Machine::Raspi3b, &format!("{SETTINGS}{STAND_INS}"));
+    boot.card = Some(write(needs.folder.path(), "card.img", card));
+    boot
+}
+
+/// The image with another settings file.
+fn card_with_settings(needs: &Needs, settings: &[u8]) -> Vec<u8> {
+    let mut files = needs.appliance.contents.files.clone();
+    files.insert("oratype.toml".into(), settings.to_vec());
+    sd::disk::image(&files, 0, 1).unwrap()
+}
+
+/// A settings file that is damaged does not keep the device from dictating.
+#[test]
+fn a_damaged_settings_file_is_got_over() {
+    let Some(needs) = Needs::all() else { return };
+    let mut settings = needs.appliance.contents.files["oratype.toml"].clone();
+    // A write that was torn, and bytes that are no text.
+    let middle = settings.len() / 2;
+    settings[middle..middle + 64].fill(0xff);
+    settings.extend(b"\n[typing\nlayout = 7\n");
+    let mut guest = Guest::start(&boot_with_card(&needs, &card_with_settings(&needs, &settings)));
+    guest.wait_until_ready();
+    assert!(guest.log().iter().any(|line| line.contains("settings: ")), "{}", guest.so_far());
+}
+
+/// Nor does a card whose partition is gone.
+#[test]
+fn a_card_without_a_partition_is_got_over() {
+    let Some(needs) = Needs::all() else { return };
+    let mut card = fs::read(&needs.appliance.image).unwrap();
+    card[..sd::disk::PARTITION_START_BYTES + (1 << 20)].fill(0);
+    let mut guest = Guest::start(&boot_with_card(&needs, &card));
+    guest.wait_until_ready();
+    assert!(guest.log().iter().any(|line| line.contains("going on with the defaults")), "{}", guest.so_far());
+}
+
+/// A model that is not what was shipped is shown by the light; the machine does not reboot, the program goes on.
+#[test]
+fn a_damaged_model_is_shown() {
+    const WHISPER: &str = "usr/share/oratype/models/ggml-tiny.en-q8_0.bin";
+    let Some(needs) = Needs::all() else { return };
+    let Some(Node::File(_, mut model)) = needs.appliance.contents.root.0.get(WHISPER).cloned() else {
+        panic!("no {WHISPER} in the image");
+    };
+    let middle = model.len() / 2;
+    model[middle] ^= 1;
+    let mut altered = needs.appliance.boot(Machine::Virt, SETTINGS);
+    altered.files.push((WHISPER.to_owned(), model));
+    assert_model_error(&altered);
+    let path = format!("/{WHISPER}");
+    let mut missing = needs.appliance.boot(Machine::Virt, SETTINGS);
+    missing.remove.push(&path);
+    assert_model_error(&missing);
+}
+
+#[track_caller]
+fn assert_model_error(boot: &Boot<'_>) {
+    let mut guest = Guest::start(boot);
+    // Two rounds, and the program has not been started again meanwhile; QEMU would end with the machine.
+    guest.wait_for_code(MODEL);
+    guest.wait_for_code(MODEL);
+    let starts = guest.log().iter().filter(|line| line.contains("program started")).count();
+    assert_eq!(starts, 1, "{}", guest.so_far());
 }

@@ -1,6 +1,7 @@
 //! The image under test, taken apart for the emulator, and a person who dictates to it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{env, fs};
 
 use oratype_image::sd::cpio::Tree;
@@ -78,6 +79,7 @@ impl Appliance {
             agent: &self.agent,
             files: vec![("test/settings.toml".to_owned(), settings.as_bytes().to_vec())],
             remove: Vec::new(),
+            command_line: String::from_utf8_lossy(&self.contents.files["cmdline.txt"]).trim().to_owned(),
             program_args: &["--settings", "/test/settings.toml", "-v"],
         }
     }
@@ -95,7 +97,9 @@ fn kernel_of(root: &Tree) -> Kernel {
         .flatten()
         .map(|entry| entry.path())
         .find(has_it)
-        .unwrap_or_else(|| panic!("{}: no kernel {version}; scripts/build-image fetches it", packages.display()));
+        .unwrap_or_else(|| {
+            panic!("{}: no kernel {version}; scripts/build-image fetches it", packages.display())
+        });
     Kernel::open(&package).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -172,5 +176,62 @@ impl Guest {
             (Some(program), Some(recogniser)) => (program, recogniser),
             _ => panic!("the program does not run: {processes:#?}\n{}", self.so_far()),
         }
+    }
+}
+
+/// Between two flashes of an error code it is dark for less, between two codes for longer: a third of a second and
+/// over a second, as the light is made.
+const CODE_PAUSE: Duration = Duration::from_millis(700);
+
+/// The error codes that a light has shown since `from`: how often it flashed between two pauses.
+fn codes(changes: &[(Duration, bool)], from: Duration) -> Vec<usize> {
+    let mut flashes: Option<usize> = None;
+    let mut codes = Vec::new();
+    let changes: Vec<_> = changes.iter().filter(|(at, _)| *at >= from).collect();
+    for pair in changes.windows(2) {
+        let (&(at, lit), &(until, _)) = (pair[0], pair[1]);
+        match (lit, until - at >= CODE_PAUSE) {
+            // Lit for long: no code.
+            (true, true) => flashes = None,
+            (true, false) => flashes = flashes.map(|count| count + 1),
+            (false, true) => {
+                codes.extend(flashes);
+                flashes = Some(0);
+            }
+            (false, false) => {}
+        }
+    }
+    codes
+}
+
+impl Guest {
+    /// Wait until the light shows this error code from now on, one whole round of it.
+    #[track_caller]
+    pub fn wait_for_code(&mut self, code: usize) {
+        let from = self.uptime();
+        self.wait(&format!("{code} flashes of the light"), |guest| {
+            codes(guest.light_changes(), from).contains(&code).then_some(())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flashes_are_counted_between_pauses() {
+        let ms = Duration::from_millis;
+        let mut at = ms(0);
+        let mut changes = Vec::new();
+        // Ready, an error code of three, a code of two that goes on.
+        for (lit_ms, dark_ms) in [(100, 2900), (200, 150), (200, 150), (200, 1350), (200, 150), (200, 150)] {
+            changes.extend([(at, true), (at + ms(lit_ms), false)]);
+            at += ms(lit_ms + dark_ms);
+        }
+        assert_eq!(codes(&changes, ms(0)), [3]);
+        changes.extend([(at + ms(1200), true), (at + ms(1400), false)]);
+        assert_eq!(codes(&changes, ms(0)), [3, 2]);
+        assert_eq!(codes(&changes, ms(3100)), [2]);
     }
 }

@@ -20,7 +20,7 @@ use std::{fs, io, thread};
 use oratype_board::{Board, Gpio};
 use oratype_image::sd::cpio::Tree;
 use oratype_image::sd::modules::Module;
-use oratype_vm_agent::{Command as Asked, FOLDER, MODULES, Message, PORT, REMOVE, Process, Request};
+use oratype_vm_agent::{Command as Asked, FOLDER, MODULES, Message, PORT, Process, REMOVE, Request};
 use tempfile::TempDir;
 
 use self::qtest::{Qtest, device_path};
@@ -82,6 +82,8 @@ pub struct Boot<'a> {
     pub files: Vec<(String, Vec<u8>)>,
     /// Files of the image to do without.
     pub remove: Vec<&'a str>,
+    /// The image's kernel command line.
+    pub command_line: String,
     /// What the kernel hands to init after `--`.
     pub program_args: &'a [&'a str],
 }
@@ -490,9 +492,12 @@ impl Boot<'_> {
             // What the machine writes is not kept.
             command.args(["-drive", &format!("if={kind},format=raw,snapshot=on,file={}", card.display())]);
         }
-        let mut line = format!(
-            "console={console} loglevel=5 panic=-1 irqaffinity=0 rdinit={FOLDER}/init {PORT}={port}"
-        );
+        let mut line =
+            format!("{} console={console} loglevel=5 rdinit={FOLDER}/init {PORT}={port}", self.command_line);
+        if self.machine == Machine::Raspi3b {
+            // QEMU resets the machine as soon as the watchdog is started, instead of when it runs out.
+            line += " module_blacklist=bcm2835_wdt";
+        }
         if !self.program_args.is_empty() {
             let _ = write!(line, " -- {}", self.program_args.join(" "));
         }
