@@ -12,7 +12,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-pub use table::{Audio, Button, Dictation, Key, Kind, Recogniser, Section, Settings, TABLE, Typing, example};
+pub use table::{
+    Audio, Button, Dictation, Key, Kind, Recogniser, Section, Settings, TABLE, Typing, Usb, example,
+};
 
 /// The largest settings file that is read, in bytes. The commented example has about 3 KiB; anything
 /// far above is another file, or a device node that never ends.

@@ -134,6 +134,13 @@ settings! {
         "timeout_s" timeout: Duration = Duration::from_secs(20), Seconds(2..=600);
     }
 
+    /// The USB port to the computer.
+    usb: Usb {
+        /// USB device controller, a name in /sys/class/udc such as "fe980000.usb".
+        /// Empty: the board's own.
+        "udc" udc: String = String::new(), Text();
+    }
+
     /// The keyboard that Oratype is to the computer.
     typing: Typing {
         /// Keyboard layout that the computer is set to.

@@ -22,6 +22,8 @@ space_between = false
 [recogniser]
 threads = 2
 timeout_s = 7
+[usb]
+udc = "dummy_udc.0"
 [typing]
 report_interval_ms = 8
 "#;
@@ -76,6 +78,7 @@ fn every_key_reaches_its_field() {
         button: Button { debounce: ms(5), tap: ms(250) },
         dictation: Dictation { end_after_silence: Duration::ZERO, space_between: false },
         recogniser: Recogniser { threads: 2, timeout: Duration::from_secs(7) },
+        usb: Usb { udc: "dummy_udc.0".into() },
         typing: Typing { layout: "us".into(), report_interval: ms(8) },
     };
     assert_eq!(settings, expected);
@@ -166,7 +169,7 @@ fn unknown_names_get_the_nearest_known_one() {
     check_problem(
         "[buton]\ntap_ms = 5\ndebounce_ms = 5",
         "oratype.toml:1: buton: unknown section, did you mean button?; the keys under it are not used; \
-         allowed: [audio], [button], [dictation], [recogniser], [typing]",
+         allowed: [audio], [button], [dictation], [recogniser], [usb], [typing]",
     );
     check_problem(
         "tap_ms = 100",
