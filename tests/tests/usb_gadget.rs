@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,6 +17,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use evdev::{EventSummary, KeyCode, LedCode, LedEvent};
+use nix::poll::{PollFd, PollFlags, poll};
 use oratype::typing::{TypingOutcome, Typist};
 use oratype_hal::hid::{GadgetKeyboard, Keyboard};
 use oratype_hal::time::MonotonicClock;
@@ -140,6 +141,8 @@ impl Reader {
                     seen.down.clear();
                 }
                 while !stop.load(Ordering::Relaxed) {
+                    // In the kernel, without delay: what is unread when the device goes away is lost to us.
+                    let _ = poll(&mut [PollFd::new(device.as_fd(), PollFlags::POLLIN)], 10_u8);
                     // Another's change of the lights is no event.
                     if let Ok(leds) = device.get_led_state() {
                         seen.lock().unwrap().caps_lock = leds.contains(LedCode::LED_CAPSL);
@@ -149,7 +152,7 @@ impl Reader {
                             let mut seen = seen.lock().unwrap();
                             events.for_each(|event| seen.event(event.destructure()));
                         }
-                        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => thread::sleep(POLL),
+                        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
                         // The device is gone.
                         Err(_) => break,
                     }
