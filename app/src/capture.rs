@@ -14,10 +14,11 @@ use bbqueue::nicknames::{GogiGui, YakiNiku};
 use bbqueue::prod_cons::framed::{FramedConsumer, FramedGrantR, FramedProducer};
 use bbqueue::traits::storage::BoxedSlice;
 use oratype_hal::pcm::{Capture, CaptureError, Captured, Period};
-use oratype_hal::sched;
 use oratype_hal::time::{Clock, MonotonicClock};
+use oratype_hal::{memory, sched};
 
 pub use self::record::Header;
+use crate::liveness::Alive;
 use crate::sizes;
 
 /// A ring on the heap, made once, shared by its two ends.
@@ -74,29 +75,47 @@ const PERIOD_BYTES_MAX: usize = u16::MAX as usize - Header::BYTES;
 // The longest record there can be must not fill half of the ring, or it may find no room in one piece.
 const _: () = assert!(sizes::RING_BYTES > 2 * (PERIOD_BYTES_MAX + Header::BYTES));
 
-/// Start the capture thread on `source`.
-pub fn start(source: Box<dyn Capture>) -> Result<(CaptureHandle, RingReader), StartError> {
+/// Start the capture thread on `source`; it marks its life with `alive`.
+pub fn start(source: Box<dyn Capture>, alive: Alive) -> Result<(CaptureHandle, RingReader), StartError> {
     let period_bytes = source.period_bytes_max();
     if period_bytes > PERIOD_BYTES_MAX {
         return Err(StartError::PeriodTooLong(period_bytes));
     }
     let queue = GogiGui::new_with_storage(BoxedSlice::new(sizes::RING_BYTES));
     let shared = Arc::new(Shared::default());
+    let record_bytes = (Header::BYTES + period_bytes) as u16;
+    let (producer, consumer) = (queue.framed_producer(), queue.framed_consumer());
+    if !source.can_wait() {
+        touch(&producer, &consumer, record_bytes);
+    }
     let writer = RingWriter {
-        producer: queue.framed_producer(),
-        spare: vec![0; period_bytes].into(),
-        record_bytes: (Header::BYTES + period_bytes) as u16,
+        alive,
+        producer,
+        // Not zero, and so written to: its pages are there before the first period.
+        spare: vec![1; period_bytes].into(),
+        record_bytes,
         sequence: 0,
         dropped: 0,
         shared: Arc::clone(&shared),
     };
     let thread = thread::Builder::new().name("capture".into()).spawn(move || writer.run(source))?;
-    let reader = RingReader {
-        consumer: queue.framed_consumer(),
-        capture: thread.thread().clone(),
-        shared: Arc::clone(&shared),
-    };
+    let reader = RingReader { consumer, capture: thread.thread().clone(), shared: Arc::clone(&shared) };
     Ok((CaptureHandle { thread: Some(thread), shared }, reader))
+}
+
+/// Write to the whole ring once, so that its pages are there before the first period: the capture thread must not
+/// wait while the kernel makes them.
+fn touch(producer: &FramedProducer<Queue>, consumer: &FramedConsumer<Queue>, record_bytes: u16) {
+    // Records of this length go round the ring, one at a time.
+    for _ in 0..sizes::RING_BYTES.div_ceil(usize::from(record_bytes)) {
+        if let Ok(mut record) = producer.grant(record_bytes) {
+            record.fill(0);
+            record.commit(record_bytes);
+        }
+        if let Ok(record) = consumer.read() {
+            record.release();
+        }
+    }
 }
 
 /// Stops the capture thread, on drop too, and shows its counters.
@@ -141,6 +160,7 @@ impl Drop for CaptureHandle {
 
 /// The capture thread's end of the ring.
 struct RingWriter {
+    alive: Alive,
     producer: FramedProducer<Queue>,
     /// Where periods go for which the ring has no room.
     spare: Box<[u8]>,
@@ -157,10 +177,8 @@ impl RingWriter {
     /// The thread.
     fn run(mut self, mut source: Box<dyn Capture>) {
         // A recording has no deadline, and at a fast pace it would keep the machine from everything else.
-        if !source.can_wait()
-            && let Err(e) = sched::set_realtime(sizes::CAPTURE_PRIORITY)
-        {
-            log::warn!("capture runs at normal priority and may lose sound under load: {e}");
+        if !source.can_wait() {
+            become_real_time();
         }
         // Seen by the reader even if this thread panics, lest it wait forever.
         let _ending = Ending(Arc::clone(&self.shared));
@@ -171,6 +189,7 @@ impl RingWriter {
 
     fn capture(&mut self, source: &mut dyn Capture) -> Result<(), CaptureError> {
         while !self.shared.stop.load(Ordering::Acquire) {
+            self.alive.mark();
             match self.producer.grant(self.record_bytes) {
                 Ok(mut record) => {
                     let (header, frames) = record.split_at_mut(Header::BYTES);
@@ -219,6 +238,18 @@ impl RingWriter {
         self.sequence += 1;
         header
     }
+}
+
+/// Let the calling thread wait for no other thread, and for no memory.
+fn become_real_time() {
+    if let Err(e) = sched::set_realtime(sizes::CAPTURE_PRIORITY) {
+        log::warn!("capture runs at normal priority and may lose sound under load: {e}");
+    }
+    // All of the process: the listen thread must not wait for a page either, or the ring fills up.
+    if let Err(e) = memory::lock() {
+        log::info!("capture may have to wait for memory: {e}");
+    }
+    memory::touch_stack();
 }
 
 /// Tells the reader that the thread is over, however it ended.

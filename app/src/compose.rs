@@ -34,6 +34,12 @@ impl Composer {
         }
         composed
     }
+
+    /// What to type for a text of the device's own, between two dictations.
+    pub fn own_words(&mut self, text: &str) -> String {
+        let space = if std::mem::replace(&mut self.anything_typed, true) { " " } else { "" };
+        format!("{space}{text}")
+    }
 }
 
 /// Whisper's way to say what it hears besides words: `(coughing)`, `*sighs*`.
@@ -104,6 +110,14 @@ mod tests {
         assert_eq!(compose("One", false), "One");
         assert_eq!(compose("two", true), " two");
         assert_eq!(compose("Three", false), "Three");
+    }
+
+    #[test]
+    fn own_words_are_set_apart_from_dictations() {
+        let mut composer = Composer::new(true);
+        assert_eq!(composer.own_words("All is well."), "All is well.");
+        assert_eq!(composer.compose(&Text::try_from("One.").unwrap(), false).as_str(), " One.");
+        assert_eq!(composer.own_words("All is well."), " All is well.");
     }
 
     proptest! {

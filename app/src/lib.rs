@@ -6,14 +6,17 @@
 //!
 //! Architecture invariant: the library knows traits of `hal` and no board; only the binary names one.
 
+pub mod appliance;
 pub mod bench;
 pub mod capture;
 pub mod compose;
 pub mod listen;
+pub mod liveness;
 pub mod metrics;
 pub mod models;
 pub mod pipeline;
 pub mod recognise;
+pub mod report;
 pub mod settings;
 pub mod sizes;
 pub mod speech;

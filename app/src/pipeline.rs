@@ -24,15 +24,17 @@ use crate::compose::{Composed, Composer};
 use crate::listen::ptt::{Ptt, PttOptions};
 use crate::listen::segmenter::{Finished, Segment, Segmenter, SegmenterOptions, Work};
 use crate::listen::{ListenError, Listener};
+use crate::liveness::{Alive, Deadlines, Liveness, Role};
 use crate::metrics::DictationReport;
 use crate::recognise::audio::Pool;
 use crate::recognise::protocol::Engine;
-use crate::recognise::supervisor::{RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
+use crate::recognise::supervisor::{Caller, RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
 use crate::recognise::verdict;
+use crate::report::{About, Facts};
 use crate::settings::Settings;
 use crate::sizes::{JOBS_QUEUED, WORK_QUEUED};
 use crate::speech::{SileroVad, SpeechDetector};
-use crate::status::Status;
+use crate::status::{Cause, Status};
 use crate::typing::{TypingOutcome, Typist};
 
 /// What the pipeline is made of.
@@ -47,10 +49,14 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The speech detector.
     pub vad: SileroVad,
-    /// What turns speech into text, running already.
+    /// What turns speech into text.
     pub recogniser: Recogniser,
+    /// What the light shows; fresh.
+    pub status: Arc<Status>,
     /// How segments are recognised.
     pub engine: Engine,
+    /// What a status report says of the device, besides what the pipeline knows.
+    pub about: About,
     /// Hears of every dictation when its last key is up, on the type thread.
     pub on_report: Box<dyn FnMut(DictationReport) + Send>,
 }
@@ -61,14 +67,24 @@ pub struct Parts {
 pub struct Recogniser {
     pool: Pool,
     supervisor: Supervisor,
+    /// The longest between two marks of life of the thread that asks it.
+    step_max: Duration,
 }
 
 impl Recogniser {
     /// Start it; returns when it is ready.
     pub fn start(options: SupervisorOptions) -> Result<Self, BuildError> {
-        let pool = Pool::new().map_err(std::io::Error::from)?;
+        let (pool, step_max) = (Pool::new().map_err(std::io::Error::from)?, options.step_max());
         let supervisor = Supervisor::start(options, pool.memory())?;
-        Ok(Self { pool, supervisor })
+        Ok(Self { pool, supervisor, step_max })
+    }
+
+    /// Leave the start to the pipeline, which never gives it up; `status` hears how it goes. Meanwhile it listens, and
+    /// speech waits.
+    pub fn deferred(options: SupervisorOptions, status: Arc<Status>) -> Result<Self, BuildError> {
+        let (pool, step_max) = (Pool::new().map_err(std::io::Error::from)?, options.step_max());
+        let supervisor = Supervisor::deferred(options, pool.memory(), status);
+        Ok(Self { pool, supervisor, step_max })
     }
 }
 
@@ -111,6 +127,7 @@ pub struct Pipeline {
     capture: CaptureHandle,
     stop: Arc<AtomicBool>,
     status: Arc<Status>,
+    liveness: Arc<Liveness>,
     stats: Arc<RecogniserStats>,
     done: Receiver<Infallible>,
     listen: JoinHandle<Result<(), ListenError>>,
@@ -125,14 +142,20 @@ enum Job {
     Text(Composed),
     /// A dictation is over; the report lacks what typing adds.
     Finished(Box<DictationReport>, Finished),
+    /// Type this, which belongs to no dictation.
+    OwnWords(String),
 }
 
 impl Pipeline {
     /// Start every thread.
     pub fn start(parts: Parts, settings: &Settings) -> Result<Self, BuildError> {
-        let Recogniser { pool, supervisor } = parts.recogniser;
+        let Recogniser { pool, supervisor, step_max } = parts.recogniser;
         let stats = supervisor.stats();
-        let status = Arc::new(Status::default());
+        let status = parts.status;
+        if !parts.about.settings_problems.is_empty() {
+            status.set_settings_problem();
+        }
+        let liveness = Arc::new(Liveness::new(Arc::clone(&parts.clock), Deadlines::new(step_max)));
         let stop = Arc::new(AtomicBool::new(false));
         let (work, work_queue) = sync_channel(WORK_QUEUED);
         let (jobs, job_queue) = sync_channel(JOBS_QUEUED);
@@ -141,25 +164,36 @@ impl Pipeline {
 
         let typing = {
             let (status, stop, mut on_report) = (Arc::clone(&status), Arc::clone(&stop), parts.on_report);
-            let clock = Arc::clone(&parts.clock);
-            let typist = Typist::new(parts.keyboard, parts.clock, settings.typing.report_interval);
+            let (clock, alive) = (Arc::clone(&parts.clock), liveness.enter(Role::Type));
+            let typist =
+                Typist::new(parts.keyboard, Arc::clone(&parts.clock), settings.typing.report_interval);
             spawn("type", move || {
                 let _ending = ending;
-                TypeThread { typist, clock, status: &status, stop: &stop, away: AtomicBool::new(false) }
+                let away = AtomicBool::new(false);
+                TypeThread { typist, clock, status: &status, stop: &stop, away, alive: &alive }
                     .run(&job_queue, &mut on_report)
             })?
         };
         let recognise = {
-            let (status, engine) = (Arc::clone(&status), parts.engine);
+            let (status, stop, engine) = (Arc::clone(&status), Arc::clone(&stop), parts.engine);
+            let (clock, alive, about) = (parts.clock, liveness.enter(Role::Recognise), parts.about);
             let composer = Composer::new(settings.dictation.space_between);
             spawn("recognise", move || {
-                let thread =
-                    RecogniseThread { supervisor, engine, composer, continues: false, status: &status };
+                let caller = Caller { alive: &alive, stop: &stop, clock: &*clock };
+                let thread = RecogniseThread {
+                    supervisor,
+                    engine,
+                    composer,
+                    continues: false,
+                    about,
+                    status: &status,
+                    caller: &caller,
+                };
                 thread.run(&work_queue, &jobs)
             })?
         };
         let wait_for_room = parts.source.can_wait();
-        let (capture, reader) = capture::start(parts.source)?;
+        let (capture, reader) = capture::start(parts.source, liveness.enter(Role::Capture))?;
         let listener = Listener {
             reader,
             button: parts.button,
@@ -174,18 +208,24 @@ impl Pipeline {
                 SpeechDetector::new(parts.vad),
                 wait_for_room,
             ),
+            live: !wait_for_room,
             gain_db: settings.audio.gain_db,
             work,
             status: Arc::clone(&status),
+            alive: liveness.enter(Role::Listen),
         };
         let listen = spawn("listen", move || listener.run())?;
-        status.set_ready();
-        Ok(Self { capture, stop, status, stats, done, listen, recognise, typing })
+        Ok(Self { capture, stop, status, liveness, stats, done, listen, recognise, typing })
     }
 
     /// For the light.
     pub fn status(&self) -> &Status {
         &self.status
+    }
+
+    /// Which threads are alive.
+    pub fn liveness(&self) -> &Liveness {
+        &self.liveness
     }
 
     /// What happened to the recogniser processes so far.
@@ -199,7 +239,13 @@ impl Pipeline {
     }
 
     /// Wait at most `timeout` for the end; true when everything is typed and every thread is through.
+    ///
+    /// A thread that panicked ends the others too, in order, so that the process ends and can be started anew. Text
+    /// that waits for a host which is away is then lost.
     pub fn wait(&self, timeout: Duration) -> bool {
+        if self.liveness.panicked().is_some() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
         !matches!(self.done.recv_timeout(timeout), Err(RecvTimeoutError::Timeout))
     }
 
@@ -245,13 +291,25 @@ fn spawn<T: Send + 'static>(
     thread::Builder::new().name(name.into()).spawn(run)
 }
 
+/// What comes from `queue`, until it ends. Waiting for it is no sign of death.
+fn idle_between<T>(queue: &Receiver<T>, alive: &Alive) -> impl Iterator<Item = T> {
+    std::iter::from_fn(move || {
+        alive.idle();
+        let next = queue.recv().ok();
+        alive.mark();
+        next
+    })
+}
+
 struct RecogniseThread<'a> {
     supervisor: Supervisor,
     engine: Engine,
     composer: Composer,
     /// There is text of this dictation already.
     continues: bool,
+    about: About,
     status: &'a Status,
+    caller: &'a Caller<'a>,
 }
 
 impl RecogniseThread<'_> {
@@ -259,7 +317,12 @@ impl RecogniseThread<'_> {
     fn run(mut self, work: &Receiver<Work>, jobs: &SyncSender<Job>) -> u32 {
         let mut lost = 0;
         let mut report = DictationReport::default();
-        for work in work {
+        match self.supervisor.ensure_running(self.caller) {
+            Ok(()) => self.status.set_ready(),
+            // Tried again when there is something to recognise.
+            Err(error) => log::error!("{error}"),
+        }
+        for work in idle_between(work, self.caller.alive) {
             match work {
                 Work::Segment(segment) => {
                     let Some(text) = self.recognise(segment, &mut report) else {
@@ -267,14 +330,22 @@ impl RecogniseThread<'_> {
                         continue;
                     };
                     // Without a keyboard nobody needs text any more.
-                    if jobs.send(Job::Text(text)).is_err() {
+                    if !self.send(jobs, Job::Text(text)) {
                         break;
                     }
                 }
                 Work::Finished(finished) => {
                     lost += report.segments_lost;
                     self.continues = false;
-                    if jobs.send(Job::Finished(Box::new(std::mem::take(&mut report)), finished)).is_err() {
+                    let finished = Job::Finished(Box::new(std::mem::take(&mut report)), finished);
+                    if !self.send(jobs, finished) {
+                        break;
+                    }
+                }
+                Work::Report => {
+                    let restarts = self.supervisor.stats().restarts.load(Ordering::Relaxed);
+                    let text = Facts::gather(&self.about, self.status, restarts).status_report();
+                    if jobs.send(Job::OwnWords(self.composer.own_words(&text))).is_err() {
                         break;
                     }
                 }
@@ -283,16 +354,24 @@ impl RecogniseThread<'_> {
         lost
     }
 
+    /// Waits while the host is away and the queue is full. False when the type thread is gone.
+    fn send(&self, jobs: &SyncSender<Job>, job: Job) -> bool {
+        self.caller.alive.idle();
+        let sent = jobs.send(job).is_ok();
+        self.caller.alive.mark();
+        sent
+    }
+
     fn recognise(&mut self, segment: Segment, report: &mut DictationReport) -> Option<Composed> {
         report.queue += segment.closed.elapsed();
-        let result = self.supervisor.recognise(&segment, self.engine);
+        let result = self.supervisor.recognise(&segment, self.engine, self.caller);
         let Segment { evidence, slot, .. } = segment;
         drop(slot);
         let transcript = match result {
             Ok(transcript) => transcript,
             Err(error) => {
                 log::error!("{error}");
-                self.status.set_fault();
+                self.status.set_fault(Cause::from(&error));
                 report.segments_lost += 1;
                 return None;
             }
@@ -323,6 +402,7 @@ struct TypeThread<'a> {
     stop: &'a AtomicBool,
     /// The host took no keys when last asked.
     away: AtomicBool,
+    alive: &'a Alive,
 }
 
 impl TypeThread<'_> {
@@ -331,19 +411,12 @@ impl TypeThread<'_> {
         let mut text = String::new();
         let mut keys: Vec<(Instant, Instant)> = Vec::new();
         let mut untyped = 0;
-        for job in jobs {
+        for job in idle_between(jobs, self.alive) {
             match job {
                 Job::Text(composed) => {
                     let remaining = match self.type_text(&composed, &mut keys) {
                         Ok(remaining) => remaining,
-                        Err((error, remaining)) => {
-                            self.status.set_fault();
-                            let waiting = jobs.try_iter().map(|job| match job {
-                                Job::Text(text) => text.chars().count(),
-                                Job::Finished(..) => 0,
-                            });
-                            return Err(Fault::Keyboard(error, untyped + remaining + waiting.sum::<usize>()));
-                        }
+                        Err((error, remaining)) => return Err(self.failed(error, untyped + remaining, jobs)),
                     };
                     let typed = composed.chars().count() - remaining;
                     text.extend(composed.chars().take(typed));
@@ -357,9 +430,27 @@ impl TypeThread<'_> {
                     keys.clear();
                     on_report(*report);
                 }
+                Job::OwnWords(words) => {
+                    untyped += match self.type_text(&words, &mut Vec::new()) {
+                        Ok(remaining) => remaining,
+                        Err((error, remaining)) => return Err(self.failed(error, untyped + remaining, jobs)),
+                    };
+                    self.status.end_work();
+                }
             }
         }
         if untyped > 0 { Err(Fault::Untyped(untyped)) } else { Ok(()) }
+    }
+
+    /// The keyboard failed with this many characters not typed, and those that wait.
+    fn failed(&self, error: KeyboardError, untyped: usize, jobs: &Receiver<Job>) -> Fault {
+        self.status.set_fault(Cause::Usb);
+        let waiting = jobs.try_iter().map(|job| match job {
+            Job::Text(text) => text.chars().count(),
+            Job::OwnWords(words) => words.chars().count(),
+            Job::Finished(..) => 0,
+        });
+        Fault::Keyboard(error, untyped + waiting.sum::<usize>())
     }
 
     /// Returns how many characters were not typed: because of a stop, or as an error because the keyboard failed.
@@ -369,8 +460,12 @@ impl TypeThread<'_> {
         keys: &mut Vec<(Instant, Instant)>,
     ) -> Result<usize, (KeyboardError, usize)> {
         let away = &self.away;
-        // Asked to stop, it goes on typing, but no longer waits for a host.
-        let stop = || self.stop.load(Ordering::Relaxed) && away.load(Ordering::Relaxed);
+        // Asked before each character, and time and again while the host is away. Told to stop, it goes on typing, but
+        // no longer waits for a host.
+        let stop = || {
+            self.alive.mark();
+            self.stop.load(Ordering::Relaxed) && away.load(Ordering::Relaxed)
+        };
         let host_away = |is_away| {
             away.store(is_away, Ordering::Relaxed);
             self.status.set_host_away(is_away);

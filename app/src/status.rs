@@ -1,13 +1,28 @@
-//! What the appliance is doing, for the light: one set of flags that every thread may set.
+//! What the appliance is doing: one set of flags that every thread may set, and what the light makes of them.
+//!
+//! [`TABLE`] is the one list of what the light can show. Its patterns, the names in the log and the table in the
+//! README are made from it.
+//!
+//! Ready is a short flash every three seconds and not darkness, because dark is what a device without power, with a
+//! wrong card or with a hung program is. It is short and rare because the device stands beside somebody who reads.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::fmt::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
+
+use oratype_hal::time::Timestamp;
+
+use crate::listen::ListenError;
+use crate::listen::meter::Levels;
+use crate::pipeline::{BuildError, Fault};
+use crate::recognise::supervisor::RecogniseError;
 
 /// What the light shows, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Light {
-    /// Something does not work; see the log.
-    Error,
+    /// Something does not work.
+    Error(Cause),
     /// Speech is being recorded.
     Listening,
     /// Text waits for a host that is away.
@@ -20,31 +35,267 @@ pub enum Light {
     Booting,
 }
 
-impl Light {
-    /// Whether the lamp is lit at a time. Each state can be told from the others by looking for two seconds:
-    /// booting blinks slowly, ready is dark, listening is steady, working flickers, a host away is shown by short
-    /// double flashes, an error by fast blinking.
-    pub fn is_lit(self, time: Duration) -> bool {
-        let ms = time.as_millis();
+/// What does not work, as far as its owner can do something about it. The discriminant is the number of flashes:
+/// one flash would look like ready, more than eight cannot be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Cause {
+    /// Something in the settings file cannot be used.
+    Settings = 2,
+    /// No microphone, or it is gone.
+    Microphone = 3,
+    /// No USB controller, no gadget, or the keyboard failed.
+    Usb = 4,
+    /// A recogniser failed, again and again, on a piece of speech.
+    Recogniser = 5,
+    /// Speech or text had no room.
+    TextLost = 6,
+    /// The speech model is missing or altered.
+    Model = 7,
+    /// Memory, threads, a fault in the program.
+    Other = 8,
+}
+
+/// How long an error code is lit and dark for each of its flashes, and the pause that tells one round from the next.
+/// Three flashes a second can be counted; eight of them and the pause take four seconds.
+const FLASH: Duration = Duration::from_millis(200);
+const BETWEEN_FLASHES: Duration = Duration::from_millis(150);
+const PAUSE: Duration = Duration::from_millis(1200);
+
+/// How often the settings' error code is shown at the start: the first time somebody looks up, the second time they
+/// count, the third time they are sure.
+const SETTINGS_ROUNDS: u32 = 3;
+
+/// How the light behaves, again and again.
+#[derive(Clone, Copy, Debug)]
+enum Pattern {
+    Steady,
+    Blink {
+        lit_ms: u64,
+        dark_ms: u64,
+    },
+    /// A pause, then this many flashes.
+    Count(u32),
+}
+
+impl Pattern {
+    fn period(self) -> Duration {
         match self {
-            Self::Booting => ms % 1000 < 500,
-            Self::Ready => false,
-            Self::Listening => true,
-            Self::Working => ms % 200 < 100,
-            Self::HostAway => matches!(ms % 2000, 0..100 | 200..300),
-            Self::Error => ms % 500 < 250,
+            Self::Steady => Duration::from_secs(1),
+            Self::Blink { lit_ms, dark_ms } => Duration::from_millis(lit_ms + dark_ms),
+            Self::Count(flashes) => PAUSE + flashes * (FLASH + BETWEEN_FLASHES),
         }
     }
 
-    /// One word for the log.
-    pub fn name(self) -> &'static str {
+    fn is_lit(self, since: Duration) -> bool {
+        let period_ns = self.period().as_nanos();
+        let at = Duration::from_nanos((since.as_nanos() % period_ns) as u64);
         match self {
-            Self::Error => "error",
-            Self::Listening => "listening",
-            Self::HostAway => "host away",
-            Self::Working => "working",
-            Self::Ready => "ready",
-            Self::Booting => "booting",
+            Self::Steady => true,
+            Self::Blink { lit_ms, .. } => at < Duration::from_millis(lit_ms),
+            Self::Count(_) => at
+                .checked_sub(PAUSE)
+                .is_some_and(|at| at.as_nanos() % (FLASH + BETWEEN_FLASHES).as_nanos() < FLASH.as_nanos()),
+        }
+    }
+}
+
+/// One thing the light can show.
+pub struct Row {
+    /// When it is shown.
+    pub light: Light,
+    /// One or two words for the log.
+    pub name: &'static str,
+    /// What it means, and what to do about it.
+    pub meaning: &'static str,
+    /// What it looks like; nothing for an error, which is told by its number.
+    looks: &'static str,
+    pattern: Pattern,
+}
+
+/// Everything the light can show.
+pub const TABLE: [Row; 12] = [
+    Row {
+        light: Light::Booting,
+        name: "booting",
+        meaning: "not ready yet",
+        looks: "on for half a second, off for half a second",
+        pattern: Pattern::Blink { lit_ms: 500, dark_ms: 500 },
+    },
+    Row {
+        light: Light::Ready,
+        name: "ready",
+        meaning: "waiting for the button",
+        looks: "one very short flash every three seconds",
+        pattern: Pattern::Blink { lit_ms: 100, dark_ms: 2900 },
+    },
+    Row {
+        light: Light::Listening,
+        name: "listening",
+        meaning: "speech is being recorded",
+        looks: "steady",
+        pattern: Pattern::Steady,
+    },
+    Row {
+        light: Light::Working,
+        name: "working",
+        meaning: "speech is being recognised, or text typed",
+        looks: "flickering, five times a second",
+        pattern: Pattern::Blink { lit_ms: 100, dark_ms: 100 },
+    },
+    Row {
+        light: Light::HostAway,
+        name: "host away",
+        meaning: "text waits for a computer that is unplugged or asleep",
+        looks: "on, with a short gap every two seconds",
+        pattern: Pattern::Blink { lit_ms: 1600, dark_ms: 400 },
+    },
+    error(
+        Cause::Settings,
+        "error: settings",
+        "something in oratype.toml cannot be used; its default is. Shown three times after the start. The status \
+         report says what",
+    ),
+    error(Cause::Microphone, "error: microphone", "no microphone, or nothing comes from it; check its wires"),
+    error(
+        Cause::Usb,
+        "error: USB",
+        "the USB port cannot be a keyboard; use the port and cable named under Wiring",
+    ),
+    error(
+        Cause::Recogniser,
+        "error: recogniser",
+        "a piece of speech could not be recognised, even at the third try; say it again",
+    ),
+    error(
+        Cause::TextLost,
+        "error: text lost",
+        "speech or text had no room; wait until the light is calm, say it again",
+    ),
+    error(Cause::Model, "error: model", "the speech model is missing or altered; write the card again"),
+    error(
+        Cause::Other,
+        "error: other",
+        "out of memory, or a fault in Oratype; unplug it and plug it in again",
+    ),
+];
+
+const fn error(cause: Cause, name: &'static str, meaning: &'static str) -> Row {
+    Row { light: Light::Error(cause), name, meaning, looks: "", pattern: Pattern::Count(cause as u32) }
+}
+
+impl Row {
+    /// What it looks like, in words.
+    pub fn looks(&self) -> String {
+        match self.light {
+            Light::Error(cause) => format!("{} short flashes, a pause", cause as u8),
+            _ => self.looks.into(),
+        }
+    }
+}
+
+/// [`TABLE`] as the README shows it.
+pub fn readme_table() -> String {
+    let mut table = String::from("| light | state | meaning |\n|---|---|---|\n");
+    for row in &TABLE {
+        // Writing to a string does not fail.
+        let _ = writeln!(table, "| {} | {} | {} |", row.looks(), row.name, row.meaning);
+    }
+    table
+}
+
+impl Light {
+    /// Its line of the table.
+    pub fn row(self) -> &'static Row {
+        // A test goes through every light there is.
+        TABLE.iter().find(|row| row.light == self).expect("every light has a row")
+    }
+
+    /// Whether the lamp is lit when this has been shown for the time `since`.
+    pub fn is_lit(self, since: Duration) -> bool {
+        self.row().pattern.is_lit(since)
+    }
+
+    /// One or two words for the log.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+}
+
+/// The light over time: every pattern is shown from its beginning, so that flashes can be counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Lamp {
+    light: Light,
+    since: Timestamp,
+}
+
+impl Lamp {
+    /// Shows that the device is booting.
+    pub fn new(now: Timestamp) -> Self {
+        Self { light: Light::Booting, since: now }
+    }
+
+    /// Show this from `now` on; whether that is a change.
+    pub fn show(&mut self, light: Light, now: Timestamp) -> bool {
+        let changes = light != self.light;
+        if changes {
+            *self = Self { light, since: now };
+        }
+        changes
+    }
+
+    /// Whether it is lit.
+    pub fn is_lit(&self, now: Timestamp) -> bool {
+        self.light.is_lit(now.saturating_sub(self.since))
+    }
+}
+
+impl Cause {
+    const ALL: [Self; 7] = [
+        Self::Settings,
+        Self::Microphone,
+        Self::Usb,
+        Self::Recogniser,
+        Self::TextLost,
+        Self::Model,
+        Self::Other,
+    ];
+
+    fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|&cause| cause as u8 == number)
+    }
+}
+
+impl From<&BuildError> for Cause {
+    fn from(error: &BuildError) -> Self {
+        match error {
+            BuildError::Capture(_) => Self::Microphone,
+            BuildError::Recogniser(error) => error.into(),
+            BuildError::System(_) => Self::Other,
+        }
+    }
+}
+
+impl From<&RecogniseError> for Cause {
+    fn from(error: &RecogniseError) -> Self {
+        match error {
+            RecogniseError::Model(_) => Self::Model,
+            RecogniseError::NotStarted(_) | RecogniseError::Segment(_) | RecogniseError::Failed => {
+                Self::Recogniser
+            }
+        }
+    }
+}
+
+impl From<&Fault> for Cause {
+    fn from(fault: &Fault) -> Self {
+        match fault {
+            Fault::Listen(ListenError::Button(_)) => Self::Other,
+            Fault::Listen(_) => Self::Microphone,
+            Fault::Keyboard(..) => Self::Usb,
+            Fault::Untyped(_) => Self::TextLost,
+            Fault::Lost(_) => Self::Recogniser,
+            Fault::Panicked(_) => Self::Other,
         }
     }
 }
@@ -55,8 +306,20 @@ pub struct Status {
     ready: AtomicBool,
     listening: AtomicBool,
     host_away: AtomicBool,
-    fault: AtomicBool,
+    /// Number of the cause; 0 for none.
+    fault: AtomicU8,
+    /// The same, but never cleared.
+    last_fault: AtomicU8,
+    /// What is not there at the moment: a bit for each cause, by its number.
+    lacking: AtomicU16,
     unfinished: AtomicU32,
+    settings_problem: AtomicBool,
+    /// When the light began to tell of it.
+    settings_shown: OnceLock<Timestamp>,
+    /// Places where sound was lost before it could be heard.
+    gaps: AtomicU32,
+    /// How loud it is at the microphone.
+    pub levels: Levels,
 }
 
 impl Status {
@@ -68,7 +331,7 @@ impl Status {
     /// Speech is, or is not, being recorded. A new dictation clears a fault of the one before.
     pub fn set_listening(&self, listening: bool) {
         if listening {
-            self.fault.store(false, Ordering::Relaxed);
+            self.fault.store(0, Ordering::Relaxed);
         }
         self.listening.store(listening, Ordering::Relaxed);
     }
@@ -79,8 +342,36 @@ impl Status {
     }
 
     /// Something failed that the speaker should know of.
-    pub fn set_fault(&self) {
-        self.fault.store(true, Ordering::Relaxed);
+    pub fn set_fault(&self, cause: Cause) {
+        self.fault.store(cause as u8, Ordering::Relaxed);
+        self.last_fault.store(cause as u8, Ordering::Relaxed);
+    }
+
+    /// Something that dictating needs is not there at the moment, or is there again. Unlike a fault, which one dictation
+    /// leaves behind and the next clears, this is shown until it is over.
+    pub fn set_lacking(&self, cause: Cause, lacking: bool) {
+        let bit = 1 << cause as u8;
+        if lacking {
+            self.lacking.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.lacking.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
+    /// What is not there; of several things the one that a person is least likely to mend by plugging it in.
+    pub fn lacking(&self) -> Option<Cause> {
+        let bits = self.lacking.load(Ordering::Relaxed);
+        Cause::ALL.into_iter().rev().find(|&cause| bits & (1 << cause as u8) != 0)
+    }
+
+    /// What failed last since the start.
+    pub fn last_fault(&self) -> Option<Cause> {
+        Cause::from_number(self.last_fault.load(Ordering::Relaxed))
+    }
+
+    /// The settings file has something in it that cannot be used: shown for a while, once the device is ready.
+    pub fn set_settings_problem(&self) {
+        self.settings_problem.store(true, Ordering::Relaxed);
     }
 
     /// A segment is to be recognised and typed.
@@ -93,61 +384,175 @@ impl Status {
         self.unfinished.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Sound was lost before it could be heard.
+    pub fn count_gap(&self) {
+        self.gaps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often sound was lost since the start.
+    pub fn gaps(&self) -> u32 {
+        self.gaps.load(Ordering::Relaxed)
+    }
+
     /// What to show.
-    pub fn light(&self) -> Light {
+    pub fn light(&self, now: Timestamp) -> Light {
         let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        if flag(&self.fault) {
-            Light::Error
+        let fault = || Cause::from_number(self.fault.load(Ordering::Relaxed));
+        if let Some(cause) = self.lacking().or_else(fault) {
+            Light::Error(cause)
         } else if flag(&self.listening) {
             Light::Listening
         } else if flag(&self.host_away) {
             Light::HostAway
         } else if self.unfinished.load(Ordering::Relaxed) > 0 {
             Light::Working
-        } else if flag(&self.ready) {
-            Light::Ready
-        } else {
+        } else if !flag(&self.ready) {
             Light::Booting
+        } else if self.shows_settings_problem(now) {
+            Light::Error(Cause::Settings)
+        } else {
+            Light::Ready
         }
+    }
+
+    fn shows_settings_problem(&self, now: Timestamp) -> bool {
+        let light = Light::Error(Cause::Settings);
+        // One pause more: the last round ends with darkness, as every round.
+        let shown = SETTINGS_ROUNDS * light.row().pattern.period() + PAUSE;
+        self.settings_problem.load(Ordering::Relaxed)
+            && now < *self.settings_shown.get_or_init(|| now) + shown
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    const ZERO: Timestamp = Timestamp::ZERO;
 
     #[test]
     fn the_most_urgent_state_is_shown() {
         let status = Status::default();
-        assert_eq!(status.light(), Light::Booting);
+        assert_eq!(status.light(ZERO), Light::Booting);
         status.set_ready();
-        assert_eq!(status.light(), Light::Ready);
+        assert_eq!(status.light(ZERO), Light::Ready);
         status.begin_work();
-        assert_eq!(status.light(), Light::Working);
+        assert_eq!(status.light(ZERO), Light::Working);
         status.set_host_away(true);
-        assert_eq!(status.light(), Light::HostAway);
+        assert_eq!(status.light(ZERO), Light::HostAway);
         status.set_listening(true);
-        assert_eq!(status.light(), Light::Listening);
-        status.set_fault();
-        assert_eq!(status.light(), Light::Error);
+        assert_eq!(status.light(ZERO), Light::Listening);
+        status.set_fault(Cause::TextLost);
+        assert_eq!(status.light(ZERO), Light::Error(Cause::TextLost));
         status.set_listening(true);
-        assert_eq!(status.light(), Light::Listening);
+        assert_eq!(status.light(ZERO), Light::Listening);
         status.set_listening(false);
         status.set_host_away(false);
         status.end_work();
-        assert_eq!(status.light(), Light::Ready);
+        assert_eq!(status.light(ZERO), Light::Ready);
+        assert_eq!(status.last_fault(), Some(Cause::TextLost));
     }
 
     #[test]
-    fn every_state_looks_different() {
-        use Light::{Booting, Error, HostAway, Listening, Ready, Working};
-        let looks =
-            |light: Light| (0..40).map(|i| light.is_lit(Duration::from_millis(50 * i))).collect::<Vec<_>>();
-        let all = [Booting, Error, HostAway, Listening, Ready, Working];
-        for (i, a) in all.iter().enumerate() {
-            for b in &all[i + 1..] {
-                assert_ne!(looks(*a), looks(*b), "{} and {}", a.name(), b.name());
+    fn a_settings_problem_is_shown_three_times_once_ready() {
+        let status = Status::default();
+        status.set_settings_problem();
+        let ms = Duration::from_millis;
+        assert_eq!(status.light(ms(9000)), Light::Booting);
+        status.set_ready();
+        let mut lamp = Lamp::new(ZERO);
+        let (mut flashes, mut was_lit) = (0, false);
+        for at in (10_000..30_000).step_by(10).map(ms) {
+            let light = status.light(at);
+            lamp.show(light, at);
+            if light == Light::Error(Cause::Settings) {
+                flashes += u32::from(lamp.is_lit(at) && !was_lit);
+                was_lit = lamp.is_lit(at);
             }
         }
+        assert_eq!(flashes, 3 * Cause::Settings as u32);
+        assert_eq!(status.light(ms(30_000)), Light::Ready);
+    }
+
+    #[test]
+    fn every_light_has_its_row_and_an_error_as_many_flashes_as_its_number() {
+        for light in [Light::Booting, Light::Ready, Light::Listening, Light::Working, Light::HostAway] {
+            assert!(!light.row().looks.is_empty() && !light.name().starts_with("error"));
+        }
+        for cause in Cause::ALL {
+            let light = Light::Error(cause);
+            let mut lamp = Lamp::new(ZERO);
+            assert!(lamp.show(light, Duration::from_secs(77)) && !lamp.show(light, Duration::from_secs(78)));
+            let looks: Vec<bool> = (0..4000).map(|ms| light.is_lit(Duration::from_millis(ms))).collect();
+            let period = light.row().pattern.period().as_millis() as usize;
+            let flashes = looks[..period].windows(2).filter(|w| !w[0] && w[1]).count();
+            assert_eq!(flashes, cause as usize);
+            assert!(light.name().starts_with("error: "));
+        }
+        assert_eq!(TABLE.len(), 5 + Cause::ALL.len());
+    }
+
+    /// Whether two lights look alike to somebody who looks every 10 ms, for `look_ms`, from any 50 ms of one round of
+    /// each on; with `from_pause`, error codes are looked at from their pause on.
+    fn can_be_confused(a: Light, b: Light, look_ms: u64, from_pause: bool) -> bool {
+        let looks = |light: Light| {
+            let pattern = light.row().pattern;
+            let starts_ms = match (pattern, from_pause) {
+                (Pattern::Count(_), true) => 1,
+                _ => pattern.period().as_millis() as u64,
+            };
+            let seen = move |start_ms: u64| -> Vec<bool> {
+                let at = |ms| light.is_lit(Duration::from_millis(start_ms + ms));
+                (0..look_ms).step_by(10).map(at).collect()
+            };
+            (0..starts_ms).step_by(50).map(seen).collect::<Vec<_>>()
+        };
+        let (a, b) = (looks(a), looks(b));
+        a.iter().any(|a| b.contains(a))
+    }
+
+    /// A state is known after four seconds, whenever one looks up. So is an error code, counted from its pause on;
+    /// somebody who looks up in the middle of one sees the next pause and the next whole count within eight seconds.
+    #[test]
+    fn no_two_patterns_look_alike() {
+        let is_error = |light| matches!(light, Light::Error(_));
+        for (i, a) in TABLE.iter().enumerate() {
+            for b in &TABLE[i + 1..] {
+                let both_errors = is_error(a.light) && is_error(b.light);
+                let confused = |look_ms, from_pause| can_be_confused(a.light, b.light, look_ms, from_pause);
+                assert!(!confused(4000, both_errors), "{} and {}", a.name, b.name);
+                assert!(!confused(8000, false), "{} and {}", a.name, b.name);
+            }
+        }
+    }
+
+    /// The check above must be able to fail.
+    #[test]
+    fn looking_too_briefly_confuses() {
+        assert!(can_be_confused(Light::Listening, Light::Booting, 400, false));
+        assert!(can_be_confused(Light::Error(Cause::Usb), Light::Error(Cause::Recogniser), 4000, false));
+    }
+
+    proptest! {
+        /// The control loop looks at the light every 50 ms; nothing is so short that it would be missed.
+        #[test]
+        fn nothing_is_too_short_for_the_control_loop(row in 0..TABLE.len(), from_ms in 0..4000_u64) {
+            let light = TABLE[row].light;
+            let at = |ms: u64| light.is_lit(Duration::from_millis(ms));
+            let changes = (from_ms..from_ms + 60).filter(|&ms| at(ms) != at(ms + 1)).count();
+            prop_assert!(changes <= 1);
+        }
+    }
+
+    #[test]
+    fn the_readme_has_this_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+        let readme = fs::read_to_string(&path).unwrap();
+        assert!(readme.contains(&readme_table()), "put this into README.md:\n\n{}", readme_table());
     }
 }

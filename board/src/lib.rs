@@ -36,6 +36,8 @@ pub struct Board {
     pub models: &'static [Model],
     /// ALSA name of its microphone.
     pub microphone: &'static str,
+    /// Amplification its microphone needs, dB, before that of the settings.
+    pub microphone_gain_db: f32,
     /// Format to ask the microphone for.
     pub format: StreamFormat,
     /// Periods to ask the microphone for.

@@ -84,6 +84,16 @@ fn the_firmware_sets_the_default_pins() {
     }
 }
 
+#[test]
+fn the_wiring_diagram_shows_the_default_pins() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wiring.svg");
+    let svg = fs::read_to_string(path).unwrap();
+    let pins = zero2w::board().gpio.unwrap().pins;
+    for gpio in [pins.button, pins.light, 18, 19, 20] {
+        assert!(svg.contains(&format!(">GPIO {gpio}<")), "no GPIO {gpio} in the diagram");
+    }
+}
+
 /// The firmware ignores what comes behind 98 characters of a line, knows no comment behind a value, and takes the
 /// first line of cmdline.txt only (Raspberry Pi documentation, config.txt).
 #[test]

@@ -54,6 +54,18 @@ pub fn pin_to(cores: &[usize]) -> Result<(), SchedError> {
     })
 }
 
+/// Keep the calling thread, and the threads it will make, off `cores`; returns the cores it is left with. Where none
+/// would be left, it stays on all.
+pub fn keep_off(cores: &[usize]) -> Result<Vec<usize>, SchedError> {
+    let available = available_cores()?;
+    let left: Vec<usize> = available.iter().copied().filter(|core| !cores.contains(core)).collect();
+    if left.is_empty() {
+        return Ok(available);
+    }
+    pin_to(&left)?;
+    Ok(left)
+}
+
 /// The cores the calling thread may run on, in ascending order.
 pub fn available_cores() -> Result<Vec<usize>, SchedError> {
     let set = sched_getaffinity(Pid::from_raw(0)).map_err(SchedError::Failed)?;
@@ -72,6 +84,20 @@ mod tests {
             let last = *cores.last().unwrap();
             pin_to(&[last]).unwrap();
             assert_eq!(available_cores().unwrap(), [last]);
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn a_thread_and_its_children_keep_off_cores() {
+        std::thread::spawn(|| {
+            let cores = available_cores().unwrap();
+            assert_eq!(keep_off(&cores).unwrap(), cores, "it must run somewhere");
+            let (first, others) = cores.split_first().unwrap();
+            assert_eq!(keep_off(others).unwrap(), [*first]);
+            let child = std::thread::spawn(|| available_cores().unwrap());
+            assert_eq!(child.join().unwrap(), [*first]);
         })
         .join()
         .unwrap();

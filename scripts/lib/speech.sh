@@ -33,7 +33,7 @@ fetch_package() {
 }
 
 # fetch_speech_sets SET...: makes .cache/speech/SET/manifest.tsv and its WAV files, 16 kHz mono S16,
-# of tests/speech/SET.tsv. Sets: asterisk (11 MB to download), nonspeech (121 MB).
+# of tests/speech/SET.tsv. Sets: asterisk (11 MB to download), nonspeech (147 MB).
 fetch_speech_sets() {
     local package version sha256 sets set
     install_packages ffmpeg python3

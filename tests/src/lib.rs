@@ -1,5 +1,6 @@
 //! What the end-to-end tests share.
 
+pub mod cores;
 pub mod needs;
 pub mod oratype;
 pub mod paced;

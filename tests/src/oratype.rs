@@ -213,6 +213,11 @@ impl Program {
         info.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()
     }
 
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its recogniser process.
     pub fn recogniser(&self) -> Option<Recogniser> {
         let parent = self.child.id().to_string();
@@ -254,6 +259,11 @@ impl Drop for Program {
 pub struct Recogniser(Pid);
 
 impl Recogniser {
+    /// Its process number.
+    pub fn pid(self) -> u32 {
+        self.0.as_raw().unsigned_abs()
+    }
+
     /// Send it a signal.
     pub fn signal(self, signal: Signal) {
         kill(self.0, signal).expect("the recogniser runs");

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use oratype::capture::{self, Next};
+use oratype::liveness::{Liveness, Role};
 use oratype_hal::pcm::alsa::{AlsaCapture, Timing};
 use oratype_paced_pcm::frame;
 
@@ -66,7 +68,8 @@ fn burn(stop: &AtomicBool) {
 
 fn listen(name: &str, duration: Duration) -> Result<Report, String> {
     let source = AlsaCapture::open(name, paced::FORMAT, Timing::default()).map_err(|e| e.to_string())?;
-    let (mut capture, mut ring) = capture::start(Box::new(source)).map_err(|e| e.to_string())?;
+    let alive = Arc::<Liveness>::default().enter(Role::Capture);
+    let (mut capture, mut ring) = capture::start(Box::new(source), alive).map_err(|e| e.to_string())?;
     let mut report = Report::default();
     let mut expected = None;
     let mut last_end = None;

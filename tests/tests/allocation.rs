@@ -11,13 +11,16 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::path::Path;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use alsa::pcm::{Access, Format, HwParams, PCM};
 use alsa::{Direction, ValueOr};
 use nix::errno::Errno;
+use oratype::appliance::{Opener, ReopenedMicrophone};
 use oratype::capture::{self, Counters, Next};
+use oratype::liveness::{Liveness, Role};
 use oratype_hal::pcm::alsa::{AlsaCapture, Timing};
 use oratype_hal::pcm::wav::{Pace, WavOptions, WavSource};
 use oratype_hal::pcm::{Capture, CaptureError, Captured, Period};
@@ -194,7 +197,8 @@ struct Outcome {
 fn run(name: &str, source: impl Capture + 'static, periods: u64) -> Outcome {
     C_CALLS.store(0, Ordering::Relaxed);
     RUST_CALLS.store(0, Ordering::Relaxed);
-    let (mut capture, mut ring) = capture::start(Box::new(Watched(source))).unwrap();
+    let alive = Arc::<Liveness>::default().enter(Role::Capture);
+    let (mut capture, mut ring) = capture::start(Box::new(Watched(source)), alive).unwrap();
     while capture.counters().periods < periods {
         match ring.next(Duration::from_secs(10)) {
             Next::Record(record) => assert!(!record.frames().is_empty()),
@@ -236,6 +240,14 @@ fn main() {
     let outcome = run("recordings", recordings(dir.path()), u64::MAX);
     assert!(outcome.counters.periods >= PERIODS_SHORT);
     assert_eq!((outcome.c_calls, outcome.rust_calls), (0, 0), "the WAV driver allocates");
+
+    let status = Arc::default();
+    let opener: Opener<Box<dyn Capture>> = Box::new(|| Ok(Box::new(open("overruns"))));
+    let microphone =
+        ReopenedMicrophone::start(opener, Duration::from_secs(1), &status, Arc::new(MonotonicClock)).unwrap();
+    let outcome = run("reopened", microphone, PERIODS_SHORT);
+    assert!(outcome.counters.discontinuities >= 1, "no fault happened");
+    assert_eq!((outcome.c_calls, outcome.rust_calls), (0, 0), "a microphone that may be absent allocates");
 
     let outcome = run("planted: typed I/O", TypedIo::open("steady"), PERIODS_SHORT);
     assert!(outcome.c_calls > 0, "malloc in alsa-lib is not noticed");

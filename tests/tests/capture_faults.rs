@@ -5,9 +5,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use oratype::capture::{self, Next};
+use oratype::liveness::{Liveness, Role};
 use oratype_hal::pcm::alsa::{AlsaCapture, OpenError, Timing};
 use oratype_hal::pcm::{Capture, CaptureError, Captured, Period, SampleFormat, StreamFormat, conformance};
 use oratype_tests::paced::{self, PacedPcm};
@@ -135,7 +137,8 @@ fn unplugging_is_told_and_remembered() {
 }
 
 fn unplugging_reaches_the_listener() {
-    let (_capture, mut ring) = capture::start(Box::new(open("unplugged"))).unwrap();
+    let alive = Arc::<Liveness>::default().enter(Role::Capture);
+    let (_capture, mut ring) = capture::start(Box::new(open("unplugged")), alive).unwrap();
     let mut records = 0;
     loop {
         match ring.next(Duration::from_secs(10)) {

@@ -37,6 +37,21 @@ fn standard_output_is_the_same_at_either_pace() {
     assert_eq!(fast.lines().count(), 2);
 }
 
+/// What was heard before leaves nothing behind in the recogniser. (The recording is one whose text is so uncertain that
+/// it did change while contexts were not whole blocks of whisper.cpp's attention.)
+#[test]
+fn a_text_does_not_depend_on_the_dictation_before() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let after = |before: &str| {
+        let recordings = [before, "spy-misdn"].map(|id| &dictation.utterance(id).path);
+        let typed = run(dictation.run_args(&["--pace", "fast"], &recordings)).success();
+        typed.lines().nth(1).map(str::to_owned)
+    };
+    let after_a_long_one = after("conf-adminmenu-18");
+    assert!(after_a_long_one.as_ref().is_some_and(|text| !text.is_empty()));
+    assert_eq!(after_a_long_one, after("vm-whichbox"));
+}
+
 /// What a file or a pipe gets is what standard output shows, but for the newline after each recording.
 #[test]
 fn raw_reports_type_what_standard_output_shows() {

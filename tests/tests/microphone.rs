@@ -97,6 +97,33 @@ fn enter_begins_and_ends_dictations() {
 }
 
 #[test]
+fn five_taps_type_a_status_report() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let utterance = dictation.utterance("conf-invalid");
+    let sound = silence(0.6).then(&Sound::read(&utterance.path));
+    let microphone = Microphone::hearing(&sound, PacedPcm::new("paced"));
+
+    let mut program = microphone.dictate(dictation.models(), "");
+    microphone.wait_until_heard(&mut program, seconds(&sound) + 0.2);
+    program.press_enter();
+    // Long enough for the five to be a gesture of their own.
+    microphone.wait_until_heard(&mut program, seconds(&sound) + 1.5);
+    for _ in 0..5 {
+        program.press_enter();
+    }
+    program.wait_until("the report", |program| program.stdout().contains("Last error: none."));
+    program.signal(Signal::SIGINT);
+    let typed = program.finish().success();
+    let (said, report) = typed.split_once(" Oratype ").unwrap();
+    assert_said(&utterance.reference, said, 1);
+    assert!(report.contains("dBFS in the last dictation, good. Sound lost: never."), "{report:?}");
+    assert!(
+        report.ends_with("Last error: none.") && !report.contains('\n'),
+        "the taps typed more: {report:?}"
+    );
+}
+
+#[test]
 fn silence_ends_a_dictation_too() {
     let Some(dictation) = Dictation::needs() else { return };
     let utterance = dictation.utterance("conf-invalid");

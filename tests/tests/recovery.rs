@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread::{self, JoinHandle};
 
 use nix::sys::signal::Signal;
@@ -39,6 +40,24 @@ fn a_crash_of_the_recogniser_loses_nothing() {
     let first = program.wait_until_recognising();
     first.signal(Signal::SIGKILL);
     program.wait_until("another recogniser", |program| program.recogniser().is_some_and(|r| r != first));
+    assert_recovers(&dictation, program);
+}
+
+/// An update puts another program where this one was. The recogniser is started from what runs.
+#[test]
+fn a_program_replaced_while_it_runs_starts_its_own_recogniser() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let folder = folder_for_test();
+    let path = folder.path().join("oratype");
+    std::fs::copy(oratype_tests::oratype::program(), &path).unwrap();
+    let mut command = Command::new(&path);
+    command.args(dictation.run_args(&["-v"], &SAID.map(|id| &dictation.utterance(id).path)));
+    let mut program = Program::start(command);
+    program.wait_until("readiness", |program| program.stderr().contains("recogniser ready"));
+    let update = write(folder.path(), "update", "no program");
+    std::fs::rename(update, &path).unwrap();
+    let first = program.wait_until_recognising();
+    first.signal(Signal::SIGKILL);
     assert_recovers(&dictation, program);
 }
 

@@ -8,12 +8,18 @@ use oratype_hal::pcm::{SampleFormat, StreamFormat};
 use proptest::prelude::*;
 
 use super::*;
+use crate::liveness::{Liveness, Role};
 
 const FORMAT: StreamFormat = StreamFormat { rate_hz: 48_000, channels: 2, sample: SampleFormat::S32 };
 const PERIOD_BYTES: usize = 3840;
 
 /// Longer than any test takes; a wait that reaches it has failed.
 const FOREVER: Duration = Duration::from_secs(60);
+
+/// Start a capture thread that nobody watches.
+fn start_alone(source: Box<dyn Capture>) -> Result<(CaptureHandle, RingReader), StartError> {
+    start(source, Arc::<Liveness>::default().enter(Role::Capture))
+}
 
 fn period(number: u64, discontinuity: bool) -> Captured {
     Captured::Period(Period {
@@ -94,7 +100,7 @@ fn periods_arrive_whole_and_in_order_from_a_source_that_can_wait() {
     // Three times what the ring holds, so the source must wait, and the ring wraps.
     let (source, _played, go) = told((0..300).map(|n| Ok(period(n, n == 7))).collect(), true, 1);
     go.send(()).unwrap();
-    let (mut capture, mut reader) = start(source).unwrap();
+    let (mut capture, mut reader) = start_alone(source).unwrap();
     let (records, outcome) = drain(&mut reader);
     assert_eq!(outcome, Ok(()));
     assert_eq!(records.len(), 300);
@@ -112,7 +118,7 @@ fn periods_arrive_whole_and_in_order_from_a_source_that_can_wait() {
 #[test]
 fn the_ring_holds_a_second_and_then_a_live_source_loses_counted_periods() {
     let (source, played, go) = told((0..300).map(|n| Ok(period(n, false))).collect(), false, 2);
-    let (mut capture, mut reader) = start(source).unwrap();
+    let (mut capture, mut reader) = start_alone(source).unwrap();
     // 298 periods came and nobody read.
     played.recv().unwrap();
     let held = 298 - capture.counters().dropped_periods;
@@ -145,7 +151,7 @@ fn what_came_before_a_failure_is_read_before_the_failure() {
         let (source, _played, go) =
             told(vec![Ok(period(0, false)), Ok(Captured::Pending), Err(error)], false, 1);
         go.send(()).unwrap();
-        let (_capture, mut reader) = start(source).unwrap();
+        let (_capture, mut reader) = start_alone(source).unwrap();
         let (records, outcome) = drain(&mut reader);
         assert_eq!(records.len(), 1);
         assert_eq!(outcome, Err(error));
@@ -156,7 +162,7 @@ fn what_came_before_a_failure_is_read_before_the_failure() {
 #[test]
 fn nothing_in_time_is_a_timeout() {
     let (source, played, go) = told(vec![Ok(period(0, false))], false, 1);
-    let (_capture, mut reader) = start(source).unwrap();
+    let (_capture, mut reader) = start_alone(source).unwrap();
     played.recv().unwrap();
     assert!(matches!(reader.next(Duration::ZERO), Next::Timeout));
     go.send(()).unwrap();
@@ -167,7 +173,7 @@ fn nothing_in_time_is_a_timeout() {
 fn stopping_ends_a_source_that_waits_for_a_reader() {
     let (source, _played, go) = told((0..300).map(|n| Ok(period(n, false))).collect(), true, 1);
     drop(go);
-    let (mut capture, mut reader) = start(source).unwrap();
+    let (mut capture, mut reader) = start_alone(source).unwrap();
     capture.stop();
     let (records, outcome) = drain(&mut reader);
     assert_eq!(outcome, Ok(()));
@@ -188,7 +194,7 @@ fn a_panic_in_a_driver_reaches_the_reader_as_a_failure() {
             false
         }
     }
-    let (_capture, mut reader) = start(Box::new(Panics)).unwrap();
+    let (_capture, mut reader) = start_alone(Box::new(Panics)).unwrap();
     assert!(matches!(reader.next(FOREVER), Next::Failed(CaptureError::Failed(Errno::ECANCELED))));
 }
 
@@ -206,7 +212,7 @@ fn periods_too_long_for_the_ring_are_refused() {
             true
         }
     }
-    assert!(matches!(start(Box::new(Long)), Err(StartError::PeriodTooLong(_))));
+    assert!(matches!(start_alone(Box::new(Long)), Err(StartError::PeriodTooLong(_))));
 }
 
 proptest! {

@@ -14,6 +14,7 @@ use oratype::bench::manifest::{self, Utterance};
 use oratype::bench::report::{self, PeakRss, StageTimes, Summary, UtteranceResult};
 use oratype::metrics::{DictationReport, peak_rss_bytes, process_cpu};
 use oratype::pipeline::{Parts, Pipeline, Recogniser};
+use oratype::report::About;
 use oratype_hal::hid::{Backspace, PrintKeyboard};
 use oratype_hal::time::MonotonicClock;
 
@@ -67,7 +68,7 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
     if args.pace == Pace::Fast {
         settings.typing.report_interval = Duration::ZERO;
     }
-    let board = parts::board(args.common.board);
+    let (board, _) = parts::board(args.common.board.as_deref())?;
     let files: Vec<_> = utterances.iter().map(|utterance| &utterance.path).collect();
     let (source, button) = parts::recordings(&files, args.pace, &settings, true)?;
     let turnstile = source.turnstile().ok_or("the recordings do not wait for each other")?;
@@ -79,8 +80,10 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
             keyboard: Box::new(PrintKeyboard::new(sink(), Backspace::Rubout)),
             clock: Arc::new(MonotonicClock),
             vad: parts::vad(&args.common)?,
-            recogniser: Recogniser::start(parts::recogniser(&args.common, &board, &settings)?)?,
+            recogniser: Recogniser::start(parts::recogniser(&args.common, &board, &settings))?,
+            status: Arc::default(),
             engine: args.engine.into(),
+            about: About::default(),
             on_report: Box::new(move |report| drop(reports.send(report))),
         },
         &settings,

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod appliance;
 mod bench;
 mod check;
 mod parts;
@@ -44,23 +45,17 @@ enum Command {
 }
 
 /// What every command that recognises speech needs.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Common {
-    /// Settings file; every key is optional, the defaults serve without one
+    /// Settings file; every key is optional, the defaults serve without one. Given again, the later file counts
     #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    settings: Vec<PathBuf>,
     /// Folder with the model files
     #[arg(long, value_name = "FOLDER", env = "ORATYPE_MODELS", default_value = ".cache/models")]
     models: PathBuf,
-    /// The board this runs on
-    #[arg(long, value_enum, default_value_t = BoardName::Desk)]
-    board: BoardName,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum BoardName {
-    /// A PC
-    Desk,
+    /// The board this runs on. Without it the device tree says; a machine without one is a desk
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(oratype_board::NAMES))]
+    board: Option<String>,
 }
 
 /// How fast recordings are played.

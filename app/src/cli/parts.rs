@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oratype::models;
+use oratype::recognise::cores;
 use oratype::recognise::engine::EngineOptions;
-use oratype::recognise::supervisor::SupervisorOptions;
+use oratype::recognise::supervisor::{OWN_PROGRAM, SupervisorOptions};
 use oratype::recognise::worker::WorkerOptions;
 use oratype::settings::Settings;
 use oratype::speech::SileroVad;
-use oratype_board::{Board, desk};
+use oratype_board::Board;
 use oratype_hal::gpio::ScriptedButton;
 use oratype_hal::hid::{Backspace, Echo, Keyboard, PrintKeyboard, ReportStream, UinputKeyboard};
+use oratype_hal::pcm::alsa::{AlsaCapture, OpenError};
 use oratype_hal::pcm::wav::{self, WavOptions, WavSource};
-use oratype_hal::sched;
 use oratype_hal::time::MonotonicClock;
+use oratype_hal::{cpuset, sched};
 
-use super::{BoardName, Common, Pace, Refusal};
+use super::{Common, Pace, Refusal};
 
 /// Where the keys go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,50 +46,98 @@ impl FromStr for TypeTo {
     }
 }
 
-/// The board of that name.
-pub(super) fn board(name: BoardName) -> Board {
-    match name {
-        BoardName::Desk => {
-            let cores = sched::available_cores().unwrap_or_else(|error| {
-                log::warn!("{error}");
-                Vec::new()
-            });
-            desk::board(&cores)
-        }
+/// The board of that name, or else the one this machine is; and what its maker calls it.
+pub(super) fn board(name: Option<&str>) -> Result<(Board, String), Refusal> {
+    let cores = sched::available_cores().unwrap_or_else(|error| {
+        log::warn!("{error}");
+        Vec::new()
+    });
+    let detected = match name {
+        Some(_) => None,
+        None => oratype_board::detect_here().unwrap_or_else(|error| {
+            log::warn!("{error}");
+            None
+        }),
+    };
+    if let Some((board, model)) = detected {
+        return Ok((on_cores(board, &cores), model.name.into()));
     }
+    let name = name.unwrap_or("desk");
+    let board = oratype_board::by_name(name, &cores).ok_or_else(|| format!("there is no board {name}"))?;
+    let model = board.models.first().map_or(board.name, |model| model.name).into();
+    Ok((on_cores(board, &cores), model))
 }
 
-/// The settings; what is wrong in the file is reported, and the defaults stand for it.
+/// A board with no more cores than there are.
+fn on_cores(mut board: Board, available: &[usize]) -> Board {
+    board.recogniser_cores.retain(|core| available.contains(core));
+    if board.recogniser_cores.is_empty() {
+        board.recogniser_cores.extend(available.last());
+    }
+    board
+}
+
+/// The settings; what is wrong in a file is reported, and the defaults stand for it.
 pub(super) fn settings(common: &Common) -> Result<Settings, Refusal> {
-    let Some(file) = &common.settings else { return Ok(Settings::default()) };
-    let (settings, problems) = Settings::load(file)?;
-    for problem in &problems {
-        eprintln!("{}; the default is used", problem.in_file(file));
+    let mut settings = Settings::default();
+    for file in &common.settings {
+        for problem in settings.apply_file(file)? {
+            eprintln!("{}; the default is used", problem.in_file(file));
+        }
     }
     Ok(settings)
 }
 
-/// How to start the recogniser. The model itself is checked by the recogniser, which has to read it anyway.
-pub(super) fn recogniser(
-    common: &Common,
-    board: &Board,
-    settings: &Settings,
-) -> Result<SupervisorOptions, Refusal> {
+/// The settings of a device that has nobody to refuse them to: also a file that cannot be read is only a problem.
+pub(super) fn settings_at_any_rate(common: &Common) -> (Settings, Vec<String>) {
+    let mut settings = Settings::default();
+    let mut problems = Vec::new();
+    for file in &common.settings {
+        match settings.apply_file(file) {
+            Ok(found) => problems.extend(found.iter().map(|problem| format!("line {problem}"))),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    (settings, problems)
+}
+
+/// How to start the recogniser. The model itself is checked by the recogniser, which has to read it anyway. To be
+/// called before other threads are started.
+pub(super) fn recogniser(common: &Common, board: &Board, settings: &Settings) -> SupervisorOptions {
     let cores = board.recogniser_cores.clone();
+    // On a PC other programs have work for these cores too.
+    let cgroup_root = is_appliance(board).then_some(Path::new(cpuset::CGROUP_ROOT));
+    let partition = cores::set_aside(&cores, cgroup_root);
     let threads = match settings.recogniser.threads as usize {
         0 => cores.len().max(1),
         // ggml's threads spin while they wait: more threads than cores are many times slower, not faster.
         asked => asked.min(cores.len().max(1)),
     };
-    Ok(SupervisorOptions {
-        program: std::env::current_exe().map_err(|e| format!("cannot find my own program file: {e}"))?,
+    SupervisorOptions {
+        program: OWN_PROGRAM.into(),
         worker: WorkerOptions {
             model: common.models.join(models::WHISPER.name),
             cores,
             engine: EngineOptions { threads, flash_attention: board.flash_attention },
         },
         timeout: settings.recogniser.timeout,
-    })
+        partition,
+    }
+}
+
+/// Whether the board dictates by itself: it has a button, a light, and a USB port to type through.
+pub(super) fn is_appliance(board: &Board) -> bool {
+    board.gpio.is_some() && board.udc.is_some()
+}
+
+/// The microphone of that name, else the settings', else the board's.
+pub(super) fn microphone(
+    name: Option<&str>,
+    board: &Board,
+    settings: &Settings,
+) -> Result<AlsaCapture, OpenError> {
+    let own = Some(settings.audio.device.as_str()).filter(|device| !device.is_empty());
+    AlsaCapture::open(name.or(own).unwrap_or(board.microphone), board.format, board.timing)
 }
 
 /// The speech detector, its weights checked.

@@ -8,16 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args};
+use clap::error::ErrorKind;
+use clap::{ArgGroup, Args, CommandFactory};
 use oratype::metrics::DictationReport;
 use oratype::pipeline::{Parts, Pipeline, Recogniser};
 use oratype::recognise::protocol::Engine;
+use oratype::report::About;
+use oratype::status::Lamp;
 use oratype_hal::gpio::{Button, Led, TerminalButton, TerminalLed};
 use oratype_hal::pcm::Capture;
-use oratype_hal::pcm::alsa::AlsaCapture;
 use oratype_hal::time::{Clock, MonotonicClock};
 
-use super::{Pace, Refusal, parts};
+use super::{Pace, Refusal, appliance, parts};
 
 /// How often the light and the signals are looked at.
 const CONTROL_INTERVAL: Duration = Duration::from_millis(50);
@@ -25,7 +27,7 @@ const CONTROL_INTERVAL: Duration = Duration::from_millis(50);
 const EXIT_INTERRUPTED: u8 = 130;
 
 #[derive(Args)]
-#[command(group(ArgGroup::new("source").required(true)))]
+#[command(group(ArgGroup::new("source")))]
 pub(super) struct RunArgs {
     #[command(flatten)]
     common: super::Common,
@@ -37,10 +39,11 @@ pub(super) struct RunArgs {
     /// Dictate from a microphone: the ALSA device PCM, or the board's own. Enter starts and ends a dictation
     #[arg(long, value_name = "PCM", num_args = 0..=1, group = "source")]
     mic: Option<Option<String>>,
-    /// Where to type: `print` (decoded, to standard output), `uinput` (into this computer), or a PATH that gets
-    /// raw 8-byte boot keyboard reports: a file, a pipe, or a /dev/hidgN
-    #[arg(long = "type", value_name = "print|uinput|PATH", default_value = "print")]
-    type_to: parts::TypeTo,
+    /// Where to type: `print` (decoded, to standard output; the default on a PC), `uinput` (into this computer), or a
+    /// PATH that gets raw 8-byte boot keyboard reports: a file, a pipe, or a /dev/hidgN. A board with a USB port of its
+    /// own makes a keyboard of it
+    #[arg(long = "type", value_name = "print|uinput|PATH")]
+    type_to: Option<parts::TypeTo>,
     /// How fast recordings play
     #[arg(long, value_enum, default_value_t = Pace::Realtime)]
     pace: Pace,
@@ -52,8 +55,15 @@ pub(super) struct RunArgs {
 /// Dictate until the recordings are over, or a signal comes.
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
     let stopping = on_signals()?;
+    let (board, model) = parts::board(args.common.board.as_deref())?;
+    if args.wav.is_empty() && args.mic.is_none() {
+        if parts::is_appliance(&board) {
+            return appliance::run(&args.common, args.type_to.as_ref(), board, model, &stopping);
+        }
+        let message = "nothing to dictate: name recordings with --wav, or a microphone with --mic";
+        super::Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit();
+    }
     let mut settings = parts::settings(&args.common)?;
-    let board = parts::board(args.common.board);
     let clock = Arc::new(MonotonicClock);
     let from_wav = args.mic.is_none();
     // What can be refused is looked at before the recogniser is started, a second later.
@@ -61,15 +71,15 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
         true => Some(parts::recordings(&args.wav, args.pace, &settings, false)?),
         false => None,
     };
-    let keyboard = parts::keyboard(&args.type_to, from_wav)?;
+    let keyboard = parts::keyboard(args.type_to.as_ref().unwrap_or(&parts::TypeTo::Print), from_wav)?;
     let vad = parts::vad(&args.common)?;
-    let recogniser = Recogniser::start(parts::recogniser(&args.common, &board, &settings)?)?;
+    let recogniser = Recogniser::start(parts::recogniser(&args.common, &board, &settings))?;
     let (source, button): (Box<dyn Capture>, Box<dyn Button>) = match recordings {
         Some((source, button)) => (Box::new(source), Box::new(button)),
         None => {
-            let own = Some(settings.audio.device.as_str()).filter(|device| !device.is_empty());
-            let name = args.mic.as_ref().and_then(|pcm| pcm.as_deref()).or(own).unwrap_or(board.microphone);
-            let microphone = AlsaCapture::open(name, board.format, board.timing)?;
+            let name = args.mic.as_ref().and_then(|pcm| pcm.as_deref());
+            let microphone = parts::microphone(name, &board, &settings)?;
+            settings.audio.gain_db += board.microphone_gain_db;
             // Surely longer than bouncing, and surely shorter than a hold.
             let tap = (settings.button.debounce + settings.button.tap) / 2;
             (Box::new(microphone), Box::new(TerminalButton::stdin(clock.clone(), tap)))
@@ -87,7 +97,9 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
             clock: clock.clone(),
             vad,
             recogniser,
+            status: Arc::default(),
             engine: Engine::Product,
+            about: About { board: model, settings_problems: Vec::new() },
             on_report: Box::new(move |report| {
                 if from_wav {
                     // A reader that went away has seen enough.
@@ -123,7 +135,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
 /// Light and signals, until everything is typed. Whether a signal ended the capture before its source did.
 fn control(pipeline: &mut Pipeline, stopping: &AtomicBool, clock: &dyn Clock, light: bool) -> bool {
     let mut led = light.then(TerminalLed::stderr);
-    let mut shown = None;
+    let mut lamp = Lamp::new(clock.now());
     let mut stopped = false;
     let mut interrupted = false;
     while !pipeline.wait(CONTROL_INTERVAL) {
@@ -131,12 +143,13 @@ fn control(pipeline: &mut Pipeline, stopping: &AtomicBool, clock: &dyn Clock, li
             stopped = true;
             interrupted = pipeline.stop();
         }
-        let state = pipeline.status().light();
-        if shown.replace(state) != Some(state) {
+        let now = clock.now();
+        let state = pipeline.status().light(now);
+        if lamp.show(state, now) {
             log::info!("{}", state.name());
         }
-        if let Some(lamp) = &mut led
-            && let Err(error) = lamp.set(state.is_lit(clock.now()))
+        if let Some(shown) = &mut led
+            && let Err(error) = shown.set(lamp.is_lit(now))
         {
             log::warn!("light: {error}");
             led = None;

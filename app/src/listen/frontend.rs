@@ -45,6 +45,17 @@ pub enum FrontEndError {
     Gain(f32),
 }
 
+/// Whether sound of this format can be converted.
+pub fn check(format: StreamFormat) -> Result<(), FrontEndError> {
+    if !(INPUT_RATE_MIN_HZ..=INPUT_RATE_MAX_HZ).contains(&format.rate_hz) {
+        return Err(FrontEndError::Rate(format.rate_hz));
+    }
+    if !(1..=2).contains(&format.channels) {
+        return Err(FrontEndError::Channels(format.channels));
+    }
+    Ok(())
+}
+
 /// Converts one stream of periods.
 pub struct FrontEnd {
     mono: Mono,
@@ -58,12 +69,7 @@ impl FrontEnd {
     /// # Errors
     /// [`FrontEndError`] when the format or the gain is outside the documented range.
     pub fn new(format: StreamFormat, gain_db: f32) -> Result<Self, FrontEndError> {
-        if !(INPUT_RATE_MIN_HZ..=INPUT_RATE_MAX_HZ).contains(&format.rate_hz) {
-            return Err(FrontEndError::Rate(format.rate_hz));
-        }
-        if !(1..=2).contains(&format.channels) {
-            return Err(FrontEndError::Channels(format.channels));
-        }
+        check(format)?;
         if !(-60.0..=60.0).contains(&gain_db) {
             return Err(FrontEndError::Gain(gain_db));
         }

@@ -6,11 +6,12 @@
 //! Architecture invariant: no recognition here; whatever the recogniser does, the ring is drained.
 
 pub mod frontend;
+pub mod meter;
 pub mod ptt;
 pub mod segmenter;
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use oratype_hal::gpio::{Button, GpioError};
@@ -18,14 +19,20 @@ use oratype_hal::pcm::{CaptureError, StreamFormat};
 use oratype_hal::time::{Clock, MonotonicClock, Timestamp};
 
 use self::frontend::{FrontEnd, FrontEndError};
+use self::meter::{Meter, SILENT_DBFS};
 use self::ptt::{Gesture, Ptt};
 use self::segmenter::{NoRoom, Release, Segmenter, Work};
 use crate::capture::{Header, Next, Record, RingReader};
+use crate::liveness::Alive;
 use crate::recognise::engine::SAMPLE_RATE_HZ;
-use crate::status::Status;
+use crate::status::{Cause, Status};
 
 /// How long to wait for a period before looking again; only the end of the thread depends on it.
 const PERIOD_WAIT: Duration = Duration::from_millis(100);
+
+/// Periods waited for in vain, after which a microphone counts as lost and the dictation as over: a second. A device
+/// that resumes may take that long.
+const PERIOD_WAITS_MAX: u32 = 10;
 
 /// Why the listen thread ended before its source did.
 #[derive(Debug, thiserror::Error)]
@@ -51,23 +58,32 @@ pub struct Listener {
     pub ptt: Ptt,
     /// What becomes of the samples.
     pub segmenter: Segmenter,
+    /// Whether the source is a microphone, which may be lost and come back.
+    pub live: bool,
     /// Gain of the microphone, dB.
     pub gain_db: f32,
     /// Where segments go.
     pub work: SyncSender<Work>,
     /// For the light.
     pub status: Arc<Status>,
+    /// Marks the thread's life.
+    pub alive: Alive,
 }
 
 impl Listener {
     /// Listen until the source ends. A dictation that is going on then ends with it.
     pub fn run(mut self) -> Result<(), ListenError> {
         let mut front_end: Option<(StreamFormat, FrontEnd)> = None;
+        let mut meter = Meter::default();
+        let mut waited = 0;
         let result = loop {
-            let Self { reader, button, ptt, segmenter, gain_db, work, status } = &mut self;
+            let Self { reader, button, ptt, segmenter, live, gain_db, work, status, alive } = &mut self;
+            alive.mark();
             match reader.next(PERIOD_WAIT) {
                 Next::Record(record) => {
-                    let mut stage = Stage { ptt, segmenter, status, work };
+                    waited = 0;
+                    let mut stage =
+                        Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
                     let heard = stage
                         .hear(&record, &mut front_end, *gain_db)
                         .and_then(|()| stage.gestures(record.header(), button.as_mut()));
@@ -75,13 +91,20 @@ impl Listener {
                         break Err(error);
                     }
                 }
-                Next::Timeout => {}
+                Next::Timeout if *live && waited >= PERIOD_WAITS_MAX => {
+                    let mut stage =
+                        Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
+                    if let Err(error) = stage.deaf(button.as_mut()) {
+                        break Err(error);
+                    }
+                }
+                Next::Timeout => waited += 1,
                 Next::End => break Ok(()),
                 Next::Failed(error) => break Err(error.into()),
             }
         };
-        let Self { ptt, segmenter, work, status, .. } = &mut self;
-        let mut stage = Stage { ptt, segmenter, status, work };
+        let Self { ptt, segmenter, work, status, alive, .. } = &mut self;
+        let mut stage = Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
         if let Some((_, front_end)) = &mut front_end {
             front_end.flush(|samples| stage.push(samples));
         }
@@ -94,8 +117,15 @@ impl Listener {
 struct Stage<'a> {
     ptt: &'a mut Ptt,
     segmenter: &'a mut Segmenter,
-    status: &'a Status,
+    meter: &'a mut Meter,
+    outlet: Outlet<'a>,
+}
+
+/// Where segments go, and who hears of it.
+struct Outlet<'a> {
     work: &'a SyncSender<Work>,
+    status: &'a Status,
+    alive: &'a Alive,
 }
 
 impl Stage<'_> {
@@ -108,6 +138,7 @@ impl Stage<'_> {
     ) -> Result<(), ListenError> {
         let period = record.header().period;
         if period.discontinuity {
+            self.outlet.status.count_gap();
             log::warn!(
                 "sound was lost before this period ({} periods dropped)",
                 record.header().dropped_periods
@@ -129,14 +160,28 @@ impl Stage<'_> {
     }
 
     fn push(&mut self, samples: &[f32]) {
+        self.meter.push(samples, &self.outlet.status.levels);
         let latched = self.ptt.is_latched();
-        let ended = self.segmenter.push(samples, latched, &mut |work| send(self.work, self.status, work));
+        let ended = self.segmenter.push(samples, latched, &mut |work| self.outlet.send(work));
         self.settled(ended);
     }
 
+    /// No sound comes any more: end the dictation with what was heard, and let the button do nothing.
+    fn deaf(&mut self, button: &mut dyn Button) -> Result<(), ListenError> {
+        self.finish();
+        let now = MonotonicClock.now();
+        while let Some(edge) = button.next_edge(now)? {
+            self.ptt.edge(edge);
+        }
+        self.ptt.advance(now);
+        self.ptt.ended();
+        Ok(())
+    }
+
     fn finish(&mut self) {
-        self.segmenter.finish(&mut |work| send(self.work, self.status, work));
-        self.status.set_listening(false);
+        self.segmenter.finish(&mut |work| self.outlet.send(work));
+        self.meter.end_dictation();
+        self.outlet.status.set_listening(false);
     }
 
     /// Act on what the button did up to the end of the period.
@@ -157,23 +202,33 @@ impl Stage<'_> {
         match gesture {
             Gesture::Start(at) => {
                 let position = self.position_of(at, header);
-                let started = self.segmenter.start(position, &mut |work| send(self.work, self.status, work));
+                let started = self.segmenter.start(position, &mut |work| self.outlet.send(work));
                 match started {
-                    Ok(()) => self.status.set_listening(true),
+                    Ok(()) => {
+                        self.meter.start_dictation();
+                        self.outlet.status.set_listening(true);
+                    }
                     Err(NoRoom) => self.settled(Err(NoRoom)),
                 }
             }
             Gesture::Latch => log::info!("dictating until the next tap"),
-            Gesture::Stop(at) => {
-                let capture = MonotonicClock.now().saturating_sub(header.committed);
-                let ago = capture + header.period.end.saturating_sub(at);
-                let now = Instant::now();
-                let release = Release { at: now.checked_sub(ago).unwrap_or(now), capture };
-                self.segmenter.stop(self.position_of(at, header), release);
-                let ended = self.segmenter.settle(false, &mut |work| send(self.work, self.status, work));
-                self.settled(ended);
+            Gesture::Stop(at) => self.stop(at, header),
+            Gesture::Report(at) => {
+                self.stop(at, header);
+                self.outlet.send(Work::Report);
             }
         }
+    }
+
+    /// End the dictation, if one goes on, at a moment at or before the end of the period just heard.
+    fn stop(&mut self, at: Timestamp, header: &Header) {
+        let capture = MonotonicClock.now().saturating_sub(header.committed);
+        let ago = capture + header.period.end.saturating_sub(at);
+        let now = Instant::now();
+        let release = Release { at: now.checked_sub(ago).unwrap_or(now), capture };
+        self.segmenter.stop(self.position_of(at, header), release);
+        let ended = self.segmenter.settle(false, &mut |work| self.outlet.send(work));
+        self.settled(ended);
     }
 
     /// The sample position of a moment at or before the end of the period just heard.
@@ -190,25 +245,42 @@ impl Stage<'_> {
                 if self.ptt.is_latched() {
                     self.ptt.ended();
                 }
-                self.status.set_listening(false);
+                self.outlet.status.set_listening(false);
+                // I2S has no way to tell that nobody is at the other end.
+                if self.meter.end_dictation().is_some_and(|level| level.rms_dbfs < SILENT_DBFS) {
+                    log::info!("nothing at all came from the microphone");
+                    self.outlet.status.set_fault(Cause::Microphone);
+                }
             }
             Err(error) => {
                 log::error!("{error}");
                 self.ptt.ended();
-                self.status.set_listening(false);
-                self.status.set_fault();
+                self.meter.end_dictation();
+                self.outlet.status.set_listening(false);
+                self.outlet.status.set_fault(Cause::TextLost);
             }
         }
     }
 }
 
-/// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
-/// of empty dictations pile up behind a recogniser that hangs.
-fn send(queue: &SyncSender<Work>, status: &Status, work: Work) {
-    if matches!(work, Work::Segment(_)) {
-        status.begin_work();
-    }
-    if queue.send(work).is_err() {
-        log::error!("the recognise thread is gone");
+impl Outlet<'_> {
+    /// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
+    /// of empty dictations pile up behind a recogniser that hangs.
+    fn send(&self, work: Work) {
+        if matches!(work, Work::Segment(_) | Work::Report) {
+            self.status.begin_work();
+        }
+        let sent = match self.work.try_send(work) {
+            Err(TrySendError::Full(work)) => {
+                self.alive.idle();
+                let sent = self.work.send(work);
+                self.alive.mark();
+                sent.is_ok()
+            }
+            result => result.is_ok(),
+        };
+        if !sent {
+            log::error!("the recognise thread is gone");
+        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! - Hold: dictate while the button is down.
 //! - Tap (shorter than [`PttOptions::tap`]): dictate until the next tap.
+//! - Five taps, no further apart than they are long: tell how the device is. The taps start and stop dictations as
+//!   always, so that nothing has to wait for a sixth; there is no speech in them.
 //!
 //! A state machine without a clock of its own: time is what the caller says it is, so that recordings give the
 //! same result however fast they are played.
@@ -29,7 +31,13 @@ pub enum Gesture {
     Latch,
     /// Dictate up to here.
     Stop(Timestamp),
+    /// Dictate up to here, if a dictation goes on, and tell how the device is.
+    Report(Timestamp),
 }
+
+/// Taps that ask for a report: more than anybody makes by mistake, and odd, so that it does not matter whether the
+/// first of them ended a dictation.
+const REPORT_TAPS: u32 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -53,12 +61,22 @@ pub struct Ptt {
     pressed: bool,
     /// An edge that has yet to prove itself.
     unproven: Option<Edge>,
+    /// Taps in quick succession so far, and the edge that came last.
+    taps: u32,
+    last_edge: Timestamp,
 }
 
 impl Ptt {
     /// A button that is up.
     pub fn new(options: PttOptions) -> Self {
-        Self { options, state: State::Idle, pressed: false, unproven: None }
+        Self {
+            options,
+            state: State::Idle,
+            pressed: false,
+            unproven: None,
+            taps: 0,
+            last_edge: Timestamp::ZERO,
+        }
     }
 
     /// Take an edge, in order of time. A gesture that an earlier edge has made by now comes back; it happened
@@ -89,7 +107,26 @@ impl Ptt {
             (state, _) => (state, None),
         };
         self.state = state;
+        if self.is_fifth_tap(edge) {
+            self.state = State::Idle;
+            return Some(Gesture::Report(edge.at));
+        }
         gesture
+    }
+
+    /// Count taps: every edge must come soon after the one before.
+    fn is_fifth_tap(&mut self, edge: Edge) -> bool {
+        let soon = edge.at.saturating_sub(self.last_edge) < self.options.tap;
+        self.last_edge = edge.at;
+        self.taps = match (soon, edge.pressed) {
+            (true, false) => self.taps + 1,
+            (true, true) => self.taps,
+            (false, _) => 0,
+        };
+        self.taps == REPORT_TAPS && {
+            self.taps = 0;
+            true
+        }
     }
 
     /// Whether the dictation goes on with the button up.
@@ -149,6 +186,55 @@ mod tests {
         }
     }
 
+    /// Edges of taps of 100 ms, 100 ms apart.
+    fn taps(count: u64) -> Vec<u64> {
+        (0..2 * count).map(|i| 1000 + 100 * i).collect()
+    }
+
+    #[test]
+    fn five_quick_taps_ask_for_a_report() {
+        use Gesture::{Latch, Report, Start, Stop};
+        let first_four = [Start(ms(1000)), Latch, Stop(ms(1200)), Start(ms(1400)), Latch, Stop(ms(1600))];
+        assert_eq!(gestures(&taps(4)), first_four);
+        // The fifth would go on dictating; instead it ends.
+        let asked = [&first_four[..], &[Start(ms(1800)), Report(ms(1900))]].concat();
+        assert_eq!(gestures(&taps(5)), asked);
+        // The sixth is a tap like any other.
+        assert_eq!(gestures(&taps(6))[8..], [Start(ms(2000)), Latch]);
+        assert_eq!(gestures(&taps(15)).iter().filter(|g| matches!(g, Report(_))).count(), 3);
+    }
+
+    #[test]
+    fn a_report_can_be_asked_for_while_dictating() {
+        use Gesture::{Latch, Report, Start, Stop};
+        let mut times = vec![100, 200];
+        times.extend(taps(5).iter().map(|t| t + 5000));
+        let expected = [
+            Start(ms(100)),
+            Latch,
+            Stop(ms(6000)),
+            Start(ms(6200)),
+            Latch,
+            Stop(ms(6400)),
+            Start(ms(6600)),
+            Latch,
+            Stop(ms(6800)),
+            Report(ms(6900)),
+        ];
+        assert_eq!(gestures(&times), expected);
+    }
+
+    #[test]
+    fn slow_taps_and_holds_ask_for_nothing() {
+        let slow: Vec<u64> = (0..20).map(|i| 1000 + 300 * i).collect();
+        let one_hold = [1000, 1100, 1200, 1300, 1400, 1700, 1800, 1900, 2000, 2100];
+        // A pause before the last one.
+        let one_pause = [1000, 1100, 1200, 1300, 1400, 1500, 1600, 1700, 2100, 2200];
+        for times in [&slow[..], &one_hold, &one_pause] {
+            assert!(!gestures(times).iter().any(|g| matches!(g, Gesture::Report(_))), "{times:?}");
+        }
+    }
+
     #[test]
     fn a_dictation_ended_by_silence_leaves_the_next_tap_free() {
         let mut ptt = Ptt::new(OPTIONS);
@@ -178,6 +264,7 @@ mod tests {
                     Gesture::Start(at) => { prop_assert!(!dictating && at >= last); dictating = true; last = at; }
                     Gesture::Stop(at) => { prop_assert!(dictating && at >= last); dictating = false; last = at; }
                     Gesture::Latch => prop_assert!(dictating),
+                    Gesture::Report(at) => { prop_assert!(at >= last); dictating = false; last = at; }
                 }
             }
         }

@@ -11,8 +11,9 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::sizes::{SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS, SLOT_SAMPLES};
 
@@ -48,9 +49,14 @@ impl Mapping {
     /// Let go of this process's page table entries for a slot. The memory itself, and what is in it, stays; the
     /// next access finds it again. Keeps a segment from counting in both processes' resident sets for ever.
     fn release_pages(&self, index: usize) {
-        let address = self.slot(index).cast();
-        // SAFETY: of a shared mapping of a memfd, MADV_DONTNEED drops the mapping of pages and no content.
-        let _ = unsafe { madvise(address, SLOT_SAMPLES * size_of::<f32>(), MmapAdvise::MADV_DONTNEED) };
+        let address = self.slot(index).as_ptr().cast();
+        // The first also lets go of pages that the process has locked (Linux 5.18); the other is older.
+        for advice in [libc::MADV_DONTNEED_LOCKED, libc::MADV_DONTNEED] {
+            // SAFETY: of a shared mapping of a memfd, this drops the mapping of pages and no content.
+            if unsafe { libc::madvise(address, SLOT_SAMPLES * size_of::<f32>(), advice) } == 0 {
+                break;
+            }
+        }
     }
 }
 

@@ -167,7 +167,7 @@ impl Engine {
             self.audio_ctx = audio_ctx;
         }
         // Two frames to an encoder position.
-        self.state.set_mel(self.mel.compute(segment.samples, 2 * audio_ctx))
+        self.state.set_mel(&self.mel.compute(segment.samples, 2 * audio_ctx))
     }
 
     /// whisper.cpp offers no call of its own for the audio context: `whisper_full` stores it. Asked for 100 ms of

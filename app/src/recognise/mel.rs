@@ -36,8 +36,6 @@ pub(super) struct MelSpectrogram {
     frame: Vec<f32>,
     spectrum: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
-    /// The last spectrogram, band after band.
-    mel: Vec<f32>,
 }
 
 /// A triangle of the filter bank: its weights, none of them zero, from bin `first` on.
@@ -76,15 +74,13 @@ impl MelSpectrogram {
             spectrum: fft.make_output_vec(),
             scratch: fft.make_scratch_vec(),
             fft,
-            mel: Vec::new(),
         }
     }
 
     /// The spectrogram of `samples` (16 kHz mono) and the silence behind them: `frames` frames of 10 ms, band after
     /// band. `samples` holds more than half a frame.
-    pub(super) fn compute(&mut self, samples: &[f32], frames: usize) -> &[f32] {
-        self.mel.clear();
-        self.mel.resize(BANDS * frames, POWER_MIN.log10());
+    pub(super) fn compute(&mut self, samples: &[f32], frames: usize) -> Vec<f32> {
+        let mut mel = vec![POWER_MIN.log10(); BANDS * frames];
         // Frames are centred: the first half of the first one is a reflection, as in OpenAI's code.
         let sounding = (samples.len() + FRAME_SAMPLES / 2).div_ceil(HOP_SAMPLES).min(frames);
         for index in 0..sounding {
@@ -95,18 +91,18 @@ impl MelSpectrogram {
             }
             let done = self.fft.process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
             debug_assert!(done.is_ok(), "the buffers are the transform's own");
-            for (row, band) in self.mel.chunks_exact_mut(frames).zip(&self.bands) {
+            for (row, band) in mel.chunks_exact_mut(frames).zip(&self.bands) {
                 let bins = &self.spectrum[band.first..];
                 let power: f32 =
                     band.weights.iter().zip(bins).map(|(weight, bin)| weight * bin.norm_sqr()).sum();
                 row[index] = power.max(POWER_MIN).log10();
             }
         }
-        let floor = self.mel.iter().copied().fold(f32::NEG_INFINITY, f32::max) - RANGE_DECADES;
-        for value in &mut self.mel {
+        let floor = mel.iter().copied().fold(f32::NEG_INFINITY, f32::max) - RANGE_DECADES;
+        for value in &mut mel {
             *value = (value.max(floor) + 4.0) / 4.0;
         }
-        &self.mel
+        mel
     }
 }
 

@@ -11,6 +11,7 @@
 //! Architecture invariant: whisper.cpp runs in the recogniser process only.
 
 pub mod audio;
+pub mod cores;
 pub mod engine;
 pub mod guard;
 mod mel;

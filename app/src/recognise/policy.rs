@@ -5,13 +5,20 @@ use super::engine::{
 };
 use super::guard;
 use super::protocol::{Text, Transcript};
+use crate::sizes::SEGMENT_SAMPLES_MAX;
 
-/// Silence that the decoder gets to see behind the segment, in encoder positions. Stock tiny.en was trained on
-/// padded 30 s windows: the shorter this is, the more often it misses the end and loops (see ARCHITECTURE.md for
-/// the measurements).
-const MARGIN_POSITIONS: usize = 256;
-/// Contexts are rounded up to this, so that few different graph sizes occur.
-const ROUNDING_POSITIONS: usize = 64;
+/// Silence that the decoder gets to see behind the segment, in encoder positions, at least. See ARCHITECTURE.md for
+/// the measurements.
+const MARGIN_POSITIONS: usize = 64;
+/// Contexts are multiples of this. whisper.cpp's fused attention works on blocks of so many positions and masks none
+/// of them: what is left of a block holds whatever an earlier segment put there, and would be heard.
+const BLOCK_POSITIONS: usize = 256;
+/// The widest context, 25.6 s: of the model's 1500 positions, the whole blocks.
+const AUDIO_CTX_WIDEST: usize = AUDIO_CTX_FULL / BLOCK_POSITIONS * BLOCK_POSITIONS;
+const _: () = assert!(
+    SEGMENT_SAMPLES_MAX <= (AUDIO_CTX_WIDEST - MARGIN_POSITIONS) * SAMPLES_PER_POSITION,
+    "room for all"
+);
 /// Mean log-probability under which a short context's transcript is not believed. OpenAI's `transcribe.py` takes
 /// −1.0 for the full context; clear speech is above −0.4, and most of what a short context spoils lies between.
 const MEAN_LOGPROB_MIN: f32 = -0.6;
@@ -23,7 +30,7 @@ const UNHEARD_POSITIONS_MAX: usize = 30;
 /// The shortened context for a segment of so many samples.
 pub fn trimmed_audio_ctx(samples: usize) -> usize {
     let needed = samples.div_ceil(SAMPLES_PER_POSITION) + MARGIN_POSITIONS;
-    needed.next_multiple_of(ROUNDING_POSITIONS).min(AUDIO_CTX_FULL)
+    needed.next_multiple_of(BLOCK_POSITIONS).min(AUDIO_CTX_WIDEST)
 }
 
 fn doubtful(decoded: &Decoded, text: &str) -> bool {
@@ -33,13 +40,13 @@ fn doubtful(decoded: &Decoded, text: &str) -> bool {
         || guard::ends_twice(text)
 }
 
-/// Oratype's way: a short context with time stamps, and the full one when the result is doubtful.
+/// Oratype's way: a short context with time stamps, and the widest one without when the result is doubtful.
 pub fn product(engine: &mut Engine, segment: Sound) -> Result<Transcript, EngineError> {
     let trimmed = Attempt { audio_ctx: trimmed_audio_ctx(segment.samples.len()), timestamps: true };
-    let full = Attempt { audio_ctx: AUDIO_CTX_FULL, timestamps: false };
+    let widest = Attempt { audio_ctx: AUDIO_CTX_WIDEST, timestamps: false };
     let mut transcript = Transcript::default();
-    for attempt in [trimmed, full] {
-        // A long segment has the full context at once.
+    for attempt in [trimmed, widest] {
+        // A long segment has the widest context at once.
         let decoded = if transcript.audio_ctx as usize == attempt.audio_ctx {
             engine.decode_again(segment, attempt)?
         } else {
@@ -50,7 +57,7 @@ pub fn product(engine: &mut Engine, segment: Sound) -> Result<Transcript, Engine
         if !transcript.suspect {
             break;
         }
-        transcript.retries += u32::from(attempt != full);
+        transcript.retries += u32::from(attempt != widest);
     }
     Ok(transcript)
 }
@@ -58,7 +65,7 @@ pub fn product(engine: &mut Engine, segment: Sound) -> Result<Transcript, Engine
 /// Recognise a moment of silence, so that every weight has been touched before the first word.
 pub fn warm_up(engine: &mut Engine) -> Result<(), EngineError> {
     let silence = Sound { samples: &[], speech_end: 0 };
-    engine.attempt(silence, Attempt { audio_ctx: ROUNDING_POSITIONS, timestamps: true }).map(drop)
+    engine.attempt(silence, Attempt { audio_ctx: BLOCK_POSITIONS, timestamps: true }).map(drop)
 }
 
 /// The full context, as whisper.cpp does it by itself.

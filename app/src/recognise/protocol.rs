@@ -25,7 +25,7 @@ pub type Text = String<TEXT_BYTES_MAX>;
 /// How a segment is recognised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Engine {
-    /// Oratype's own decoding: audio context cut to the segment, guarded, full context when a guard trips.
+    /// Oratype's own decoding: audio context cut to the segment, guarded, the widest context when a guard trips.
     #[default]
     Product,
     /// whisper.cpp's own decoding of the padded 30 s window (beam search of five), for comparison.
@@ -77,7 +77,7 @@ pub struct Transcript {
     pub audio_ctx: u32,
     /// Attempts thrown away before it.
     pub retries: u32,
-    /// A guard tripped even at full context: the text may be cut short.
+    /// A guard tripped even with the widest context: the text may be cut short.
     pub suspect: bool,
     /// Mel spectrogram and encoder, all attempts.
     pub encode: Duration,

@@ -3,47 +3,84 @@
 //! A crash or a hang in whisper's C code costs time, never sound or text: the segment lies in this process's
 //! memory until its text is there, and is given to the next recogniser.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use oratype_hal::cpuset::Partition;
+use oratype_hal::time::Clock;
 
 use super::audio::SharedMemory;
 use super::protocol::{Engine, Link, LinkError, Reply, Request, Transcript};
 use super::worker::WorkerOptions;
 use crate::listen::segmenter::Segment;
+use crate::liveness::Alive;
 use crate::metrics::peak_rss_bytes;
+use crate::status::{Cause, Status};
 
-/// Time for a new recogniser to load its model. A Zero 2 W reads the model's 43 MB from RAM and checks them in
-/// some seconds; a PC needs a third of one.
+/// Time for a new recogniser to load its model and warm up, or what it is given for an answer where that is longer. A
+/// Zero 2 W reads the model's 43 MB from RAM and checks them in some seconds; a PC needs a third of one.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Recognisers that one segment may bring down before it is given up: a crash by chance deserves another try, a
 /// crash by this very sound would go on for ever.
 const TRIES_MAX: u32 = 3;
 
-/// How long a recogniser that does not start in the middle of the work is tried again, and how often. Speech waits
-/// in its slots meanwhile.
+/// How long a recogniser that does not start in the middle of the work is tried again, where that is not for ever.
+/// Speech waits in its slots meanwhile.
 const RESTART_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries: at first short, for what is soon over; then longer each time, because each try reads and checks
+/// the model, for seconds on a small board.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How often a pause looks whether it is to end.
+const PAUSE_STEP: Duration = Duration::from_millis(100);
+
+/// The program that runs, whatever lies at its path by now: after an update of the file the two processes would not
+/// understand each other. See proc_pid_exe(5).
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// How the recogniser is started and watched.
 #[derive(Clone, Debug)]
 pub struct SupervisorOptions {
-    /// The program to start; normally this one.
+    /// The program to start; normally [`OWN_PROGRAM`].
     pub program: PathBuf,
     /// What it is told.
     pub worker: WorkerOptions,
     /// An answer later than this counts as a hang.
     pub timeout: Duration,
+    /// Cores of its own, if there are.
+    pub partition: Option<Arc<Partition>>,
+}
+
+impl SupervisorOptions {
+    /// The longest that the caller waits between two marks of life.
+    pub fn step_max(&self) -> Duration {
+        self.timeout.max(START_TIMEOUT)
+    }
+}
+
+/// Who waits for a text.
+pub struct Caller<'a> {
+    /// Marked at each step.
+    pub alive: &'a Alive,
+    /// Set when the program is to end: a recogniser that does not start is then given up.
+    pub stop: &'a AtomicBool,
+    /// Paces the tries.
+    pub clock: &'a dyn Clock,
 }
 
 /// Why there is no text.
 #[derive(Debug, thiserror::Error)]
 pub enum RecogniseError {
-    /// The recogniser cannot be started; it will not get better by itself.
+    /// The recogniser has no model it can use; it will not get better by itself.
     #[error("{0}")]
-    Unusable(String),
+    Model(String),
+    /// The recogniser cannot be started.
+    #[error("recogniser process: {0}")]
+    NotStarted(String),
     /// This segment could not be recognised; the next one may.
     #[error("recogniser process: {0}")]
     Segment(LinkError),
@@ -68,8 +105,12 @@ pub struct Supervisor {
     options: SupervisorOptions,
     memory: SharedMemory,
     stats: Arc<RecogniserStats>,
-    /// None after a crash or a hang, until the next request.
+    /// None before the first start, and after a crash or a hang until the next request.
     running: Option<Running>,
+    /// For an appliance, which has nobody to tell and nothing better to do: a recogniser that does not start is tried
+    /// for ever, and this says so. Otherwise it is tried for a while.
+    for_ever: Option<Arc<Status>>,
+    started_before: bool,
 }
 
 struct Running {
@@ -80,10 +121,19 @@ struct Running {
 impl Supervisor {
     /// Start the first recogniser and wait until it is ready.
     pub fn start(options: SupervisorOptions, memory: SharedMemory) -> Result<Self, RecogniseError> {
-        let stats = Arc::new(RecogniserStats::default());
-        let running = Running::start(&options, &memory)?;
-        stats.pid.store(running.child.id(), Ordering::Relaxed);
-        Ok(Self { options, memory, stats, running: Some(running) })
+        let mut supervisor = Self::new(options, memory, None);
+        supervisor.start_once()?;
+        Ok(supervisor)
+    }
+
+    /// Start none yet, and never give up starting one; `status` hears how it goes.
+    pub fn deferred(options: SupervisorOptions, memory: SharedMemory, status: Arc<Status>) -> Self {
+        Self::new(options, memory, Some(status))
+    }
+
+    fn new(options: SupervisorOptions, memory: SharedMemory, for_ever: Option<Arc<Status>>) -> Self {
+        let stats = Arc::default();
+        Self { options, memory, stats, running: None, for_ever, started_before: false }
     }
 
     /// Counters that may be read from other threads.
@@ -91,8 +141,61 @@ impl Supervisor {
         Arc::clone(&self.stats)
     }
 
+    /// Start a recogniser if none runs, with patience: the system may be short of memory for a while.
+    pub fn ensure_running(&mut self, caller: &Caller) -> Result<(), RecogniseError> {
+        if self.running.is_some() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let mut pause = RESTART_PAUSE;
+        loop {
+            caller.alive.mark();
+            let error = match self.start_once() {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let stopped = || caller.stop.load(Ordering::Relaxed);
+            match &self.for_ever {
+                Some(_) if stopped() => return Err(error),
+                None if begun.elapsed() >= RESTART_PATIENCE => return Err(error),
+                Some(_) => log::error!("{error}; next try in {:.1} s", pause.as_secs_f32()),
+                None => log::error!("{error}"),
+            }
+            let until = caller.clock.now() + pause;
+            while caller.clock.now() < until && !stopped() {
+                caller.alive.mark();
+                caller.clock.sleep_until(until.min(caller.clock.now() + PAUSE_STEP));
+            }
+            if self.for_ever.is_some() {
+                pause = (pause * 2).min(RESTART_PAUSE_MAX);
+            }
+        }
+    }
+
+    /// One try.
+    fn start_once(&mut self) -> Result<(), RecogniseError> {
+        if self.started_before {
+            self.stats.restarts.fetch_add(1, Ordering::Relaxed);
+        }
+        let result = Running::start(&self.options, &self.memory);
+        if let Some(status) = &self.for_ever {
+            status.set_lacking(Cause::Model, matches!(result, Err(RecogniseError::Model(_))));
+            status.set_lacking(Cause::Recogniser, matches!(result, Err(RecogniseError::NotStarted(_))));
+        }
+        let running = result?;
+        self.started_before = true;
+        self.stats.pid.store(running.child.id(), Ordering::Relaxed);
+        self.running = Some(running);
+        Ok(())
+    }
+
     /// The text of `segment`. Blocks until it is there.
-    pub fn recognise(&mut self, segment: &Segment, engine: Engine) -> Result<Transcript, RecogniseError> {
+    pub fn recognise(
+        &mut self,
+        segment: &Segment,
+        engine: Engine,
+        caller: &Caller,
+    ) -> Result<Transcript, RecogniseError> {
         let request = Request {
             slot: segment.slot.index(),
             samples: segment.slot.samples().len() as u32,
@@ -102,12 +205,13 @@ impl Supervisor {
         let mut tries = 0;
         loop {
             tries += 1;
-            let error = match self.ask(&request) {
+            let error = match self.ask(&request, caller) {
                 Ok(transcript) => return Ok(transcript),
                 Err(error) => error,
             };
             self.stop();
-            if tries == TRIES_MAX || matches!(error, RecogniseError::Unusable(_)) {
+            if tries == TRIES_MAX || matches!(error, RecogniseError::Model(_) | RecogniseError::NotStarted(_))
+            {
                 return Err(error);
             }
             log::error!("{error}; trying again with another");
@@ -115,16 +219,10 @@ impl Supervisor {
     }
 
     /// Ask the recogniser, a new one if there is none.
-    fn ask(&mut self, request: &Request) -> Result<Transcript, RecogniseError> {
-        let running = match &self.running {
-            Some(running) => running,
-            None => {
-                self.stats.restarts.fetch_add(1, Ordering::Relaxed);
-                let running = Running::start_again(&self.options, &self.memory)?;
-                self.stats.pid.store(running.child.id(), Ordering::Relaxed);
-                self.running.insert(running)
-            }
-        };
+    fn ask(&mut self, request: &Request, caller: &Caller) -> Result<Transcript, RecogniseError> {
+        self.ensure_running(caller)?;
+        let Some(running) = &self.running else { return Err(RecogniseError::Failed) };
+        caller.alive.mark();
         let fault = match running
             .link
             .send(request)
@@ -155,28 +253,14 @@ impl Supervisor {
 }
 
 impl Running {
-    /// Start a recogniser in the middle of the work, with patience: the system may be short of memory for a while.
-    fn start_again(options: &SupervisorOptions, memory: &SharedMemory) -> Result<Self, RecogniseError> {
-        let begun = Instant::now();
-        loop {
-            match Self::start(options, memory) {
-                Err(error) if begun.elapsed() < RESTART_PATIENCE => {
-                    log::error!("{error}");
-                    std::thread::sleep(RESTART_PAUSE);
-                }
-                result => return result,
-            }
-        }
-    }
-
     fn start(options: &SupervisorOptions, memory: &SharedMemory) -> Result<Self, RecogniseError> {
         let start = Instant::now();
-        let unusable = |what: String| RecogniseError::Unusable(format!("recogniser process: {what}"));
-        let (link, theirs) = Link::pair().map_err(|e| unusable(e.to_string()))?;
+        let (link, theirs) = Link::pair().map_err(|e| RecogniseError::NotStarted(e.to_string()))?;
         let worker = &options.worker;
         let cores: Vec<String> = worker.cores.iter().map(usize::to_string).collect();
         let mut command = Command::new(&options.program);
         command
+            .arg0("oratype")
             .arg("recogniser")
             .arg("--model")
             .arg(&worker.model)
@@ -191,14 +275,22 @@ impl Running {
         if worker.engine.flash_attention {
             command.arg("--flash-attention");
         }
-        let child = command.spawn().map_err(|e| unusable(format!("{}: {e}", options.program.display())))?;
+        let child = command
+            .spawn()
+            .map_err(|e| RecogniseError::NotStarted(format!("{}: {e}", options.program.display())))?;
         // Our copy of the recogniser's end is in `command`; while it is open its death would go unnoticed.
         drop(command);
         let mut running = Self { link, child };
+        // While it waits for the memory below it has one thread.
+        if let Some(partition) = &options.partition
+            && let Err(error) = partition.admit(running.child.id())
+        {
+            log::warn!("the recogniser has no cores of its own: {error}");
+        }
         let ready = running
             .link
             .send_fd(std::os::fd::AsFd::as_fd(memory))
-            .and_then(|()| running.link.receive(Some(START_TIMEOUT)));
+            .and_then(|()| running.link.receive(Some(options.step_max())));
         match ready {
             Ok(Reply::Ready { load, warm_up }) => {
                 log::info!(
@@ -211,12 +303,12 @@ impl Running {
             }
             Ok(Reply::Unusable(reason)) => {
                 running.kill();
-                Err(RecogniseError::Unusable(reason.as_str().into()))
+                Err(RecogniseError::Model(reason.as_str().into()))
             }
-            Ok(_) => Err(unusable(LinkError::Malformed.to_string())),
+            Ok(_) => Err(RecogniseError::NotStarted(LinkError::Malformed.to_string())),
             Err(error) => {
                 running.kill();
-                Err(unusable(format!("it did not become ready: {error}")))
+                Err(RecogniseError::NotStarted(format!("it did not become ready: {error}")))
             }
         }
     }

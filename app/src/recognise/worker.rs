@@ -35,6 +35,8 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
         // SAFETY: ignoring a signal installs no handler.
         let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
     }
+    // The kernel calls it after the file it was started by, which is a link in /proc. Its threads inherit the name.
+    let _ = prctl::set_name(c"recogniser");
     // Not left behind, computing, when the parent is killed.
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     whisper_rs::install_logging_hooks();

@@ -12,7 +12,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-pub use table::{Audio, Button, Dictation, Key, Kind, Recogniser, Section, Settings, TABLE, Typing, example};
+pub use table::{
+    Audio, Button, Dictation, Key, Kind, Light, Recogniser, Section, Settings, TABLE, Typing, Usb, example,
+};
 
 /// The largest settings file that is read, in bytes. The commented example has about 3 KiB; anything
 /// far above is another file, or a device node that never ends.
@@ -81,7 +83,9 @@ impl Settings {
     /// A byte order mark and Windows line ends are accepted. Problems come in the order of their lines.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> (Self, Vec<Problem>) {
-        read::read(bytes)
+        let mut settings = Self::default();
+        let problems = read::read(&mut settings, bytes);
+        (settings, problems)
     }
 
     /// Reads a settings file that must be there.
@@ -89,6 +93,16 @@ impl Settings {
     /// # Errors
     /// When the file is missing, unreadable or far too large; never because of what it says.
     pub fn load(path: &Path) -> Result<(Self, Vec<Problem>), LoadError> {
+        let mut settings = Self::default();
+        let problems = settings.apply_file(path)?;
+        Ok((settings, problems))
+    }
+
+    /// Reads a settings file on top of these settings: what it does not name stays as it is.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); the settings are unchanged then.
+    pub fn apply_file(&mut self, path: &Path) -> Result<Vec<Problem>, LoadError> {
         let io_error = |source| LoadError::Io { path: path.into(), source };
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(io_error)?;
@@ -96,7 +110,7 @@ impl Settings {
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(LoadError::TooLarge { path: path.into() });
         }
-        Ok(Self::from_bytes(&bytes))
+        Ok(read::read(self, &bytes))
     }
 }
 

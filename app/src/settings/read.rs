@@ -17,11 +17,12 @@ use super::table::{Key, Kind, Section, Settings, TABLE};
 /// no slip of each other up to 0.75.
 const SUGGEST_LIKENESS_MIN: f64 = 0.8;
 
-pub(super) fn read(bytes: &[u8]) -> (Settings, Vec<Problem>) {
-    let mut reader = Reader::default();
+/// Put what a file sets into `settings`. Returns what could not be used.
+pub(super) fn read(settings: &mut Settings, bytes: &[u8]) -> Vec<Problem> {
+    let mut reader = Reader { settings, problems: Vec::new(), seen: HashSet::new() };
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         reader.problem(1, "", "the file is UTF-16, none of it is used", "a file saved as UTF-8");
-        return (reader.settings, reader.problems);
+        return reader.problems;
     }
     // Editors on Windows begin a file with this mark; it means nothing in UTF-8.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -31,7 +32,7 @@ pub(super) fn read(bytes: &[u8]) -> (Settings, Vec<Problem>) {
         _ => reader.lines(bytes),
     }
     reader.problems.sort_by_key(|problem| problem.line);
-    (reader.settings, reader.problems)
+    reader.problems
 }
 
 /// The line, counted from 1, that has the byte at `offset`.
@@ -39,15 +40,14 @@ fn line_at(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
 
-#[derive(Default)]
-struct Reader {
-    settings: Settings,
+struct Reader<'a> {
+    settings: &'a mut Settings,
     problems: Vec<Problem>,
     /// The keys that have a value already: the first one counts.
     seen: HashSet<(&'static str, &'static str)>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn problem(
         &mut self,
         line: usize,
@@ -134,7 +134,7 @@ impl Reader {
             };
             if !self.seen.insert((section.name, key.name)) {
                 self.problem(line, path, "is set above already", "each key once");
-            } else if let Err(what) = set(&mut self.settings, key, value.get_ref()) {
+            } else if let Err(what) = set(self.settings, key, value.get_ref()) {
                 self.problem(line, path, what, key.kind.allowed());
             }
         }

@@ -111,11 +111,26 @@ settings! {
 
     /// The button.
     button: Button {
+        /// GPIO it is wired to, by the number of the Raspberry Pi's GPIO, not of the pin: 12, 13, 16, 17
+        /// or 22 to 27. The others belong to the microphone and more. A PC has none.
+        "gpio" gpio: u32 = 26, Count(0..=27);
         /// How long the contact must be still before a press or a release counts.
         "debounce_ms" debounce: Duration = Duration::from_millis(20), Milliseconds(0..=40);
         /// A press shorter than this is a tap: dictate until the next tap.
         /// A longer one is a hold: dictate until the release.
         "tap_ms" tap: Duration = Duration::from_millis(300), Milliseconds(50..=1000);
+    }
+
+    /// The light.
+    light: Light {
+        /// GPIO it is wired to; the same as for the button, and another one.
+        "gpio" gpio: u32 = 16, Count(0..=27);
+    }
+
+    /// The USB port that the computer is connected to.
+    usb: Usb {
+        /// Name of its device controller, as in /sys/class/udc. Empty: the board's own.
+        "udc" udc: String = String::new(), Text();
     }
 
     /// What happens from the first word to the last.

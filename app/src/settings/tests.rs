@@ -14,8 +14,13 @@ gain_db = -3.5
 pre_roll_ms = 100
 tail_ms = 200
 [button]
+gpio = 17
 debounce_ms = 5
 tap_ms = 250
+[light]
+gpio = 27
+[usb]
+udc = "dummy_udc.0"
 [dictation]
 end_after_silence_s = 0
 space_between = false
@@ -73,12 +78,32 @@ fn every_key_reaches_its_field() {
     let ms = Duration::from_millis;
     let expected = Settings {
         audio: Audio { device: "plughw:1,0".into(), gain_db: -3.5, pre_roll: ms(100), tail: ms(200) },
-        button: Button { debounce: ms(5), tap: ms(250) },
+        button: Button { gpio: 17, debounce: ms(5), tap: ms(250) },
+        light: Light { gpio: 27 },
+        usb: Usb { udc: "dummy_udc.0".into() },
         dictation: Dictation { end_after_silence: Duration::ZERO, space_between: false },
         recogniser: Recogniser { threads: 2, timeout: Duration::from_secs(7) },
         typing: Typing { layout: "us".into(), report_interval: ms(8) },
     };
     assert_eq!(settings, expected);
+}
+
+#[test]
+fn a_later_file_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let mut settings = Settings::default();
+    settings.apply_file(&file("first", "[audio]\ngain_db = 3\n[light]\ngpio = 27\n")).unwrap();
+    let problems =
+        settings.apply_file(&file("second", "[audio]\ngain_db = 5\n[light]\ngpio = 99\n")).unwrap();
+    assert_eq!((settings.audio.gain_db, settings.light.gpio), (5.0, 27));
+    assert_eq!(problems.len(), 1);
+    assert!(settings.apply_file(&folder.path().join("absent")).is_err());
+    assert_eq!(settings.audio.gain_db, 5.0);
 }
 
 #[test]
@@ -157,16 +182,16 @@ fn unknown_names_get_the_nearest_known_one() {
     check_problem(
         "[button]\ndebounce = 5",
         "oratype.toml:2: button.debounce: unknown key, did you mean debounce_ms?; \
-         allowed: debounce_ms, tap_ms",
+         allowed: gpio, debounce_ms, tap_ms",
     );
     check_problem(
         "[button]\ncolour = 5",
-        "oratype.toml:2: button.colour: unknown key; allowed: debounce_ms, tap_ms",
+        "oratype.toml:2: button.colour: unknown key; allowed: gpio, debounce_ms, tap_ms",
     );
     check_problem(
         "[buton]\ntap_ms = 5\ndebounce_ms = 5",
         "oratype.toml:1: buton: unknown section, did you mean button?; the keys under it are not used; \
-         allowed: [audio], [button], [dictation], [recogniser], [typing]",
+         allowed: [audio], [button], [light], [usb], [dictation], [recogniser], [typing]",
     );
     check_problem(
         "tap_ms = 100",
@@ -174,7 +199,7 @@ fn unknown_names_get_the_nearest_known_one() {
     );
     check_problem(
         "[button]\n\"a\\nb\" = 1",
-        "oratype.toml:2: button.a\\nb: unknown key; allowed: debounce_ms, tap_ms",
+        "oratype.toml:2: button.a\\nb: unknown key; allowed: gpio, debounce_ms, tap_ms",
     );
     check_problem("audio = 3", "oratype.toml:1: audio: is a section, not a key; allowed: [audio]");
 }

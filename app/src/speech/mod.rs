@@ -6,7 +6,7 @@
 
 mod dense;
 mod detector;
-mod silero;
+pub(crate) mod silero;
 
 pub use detector::{
     GATE_PROBABILITY, GATE_RUN_FRAMES, SPEECH_END_PROBABILITY, SPEECH_START_PROBABILITY, SpeechDetector,

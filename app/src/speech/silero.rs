@@ -259,4 +259,4 @@ fn values(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32
 
 #[cfg(test)]
 #[path = "silero_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

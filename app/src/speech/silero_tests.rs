@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// A file of the right shapes with made-up weights.
-pub(in crate::speech) fn synthetic_file() -> Vec<u8> {
+pub(crate) fn synthetic_file() -> Vec<u8> {
     let shapes: [(&str, &[usize]); 15] = [
         ("stft_conv.weight", &[258, 1, 256]),
         ("conv1.weight", &[128, 129, 3]),
@@ -43,7 +43,7 @@ pub(in crate::speech) fn synthetic_file() -> Vec<u8> {
     safetensors::serialize(views, None).unwrap()
 }
 
-pub(in crate::speech) fn load(bytes: &[u8]) -> Result<SileroVad, VadError> {
+pub(crate) fn load(bytes: &[u8]) -> Result<SileroVad, VadError> {
     SileroVad::from_bytes(Path::new("vad.safetensors"), bytes)
 }
 

@@ -17,6 +17,7 @@ pub fn board(cores: &[usize]) -> Board {
         name: "desk",
         models: &[],
         microphone: "default",
+        microphone_gain_db: 0.0,
         // What PC sound cards have; a sound server converts where they have not.
         format: StreamFormat { rate_hz: 48_000, channels: 1, sample: SampleFormat::S16 },
         timing: Timing::default(),

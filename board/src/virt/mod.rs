@@ -10,6 +10,7 @@ pub fn board() -> Board {
         models: &[Model { name: "QEMU virt", compatible: "linux,dummy-virt", device_tree: None }],
         // snd-aloop: what is played into hw:Loopback,0 is heard here.
         microphone: "hw:Loopback,1",
+        microphone_gain_db: 0.0,
         // dummy_hcd: this kernel is its own USB host.
         udc: Some("dummy_udc.0"),
         gpio: Some(Gpio {

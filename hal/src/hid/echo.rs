@@ -38,6 +38,10 @@ impl<K: Keyboard, W: Write + Send> Keyboard for Echo<K, W> {
         }
         leds
     }
+
+    fn meet_host(&mut self) -> bool {
+        self.keyboard.meet_host()
+    }
 }
 
 #[cfg(test)]

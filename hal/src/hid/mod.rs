@@ -2,17 +2,19 @@
 //!
 //! | driver | where the keys go |
 //! |---|---|
-//! | [`ReportStream`] | raw reports to `/dev/hidgN` (a USB host), a file or a named pipe |
+//! | [`GadgetKeyboard`] | a USB host, through `/dev/hidgN` |
+//! | [`ReportStream`] | raw reports to a file or a named pipe |
 //! | [`UinputKeyboard`] | this computer, as if a keyboard were plugged in |
 //! | [`PrintKeyboard`] | decoded to text, to any writer |
 //! | [`Echo`] | another keyboard, and decoded to a writer beside it |
 //!
-//! No driver keeps reports back: what `send` accepted is with the kernel or the writer.
+//! No driver keeps reports back: what `send` accepted is with the host or the writer.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod decode;
 mod echo;
+mod gadget;
 mod print;
 mod raw;
 mod uinput;
@@ -20,6 +22,7 @@ pub mod usage;
 
 pub use decode::{Decoder, Typed};
 pub use echo::Echo;
+pub use gadget::GadgetKeyboard;
 pub use print::{Backspace, PrintKeyboard};
 pub use raw::ReportStream;
 pub use uinput::UinputKeyboard;
@@ -36,18 +39,31 @@ pub struct Report {
 }
 
 impl Report {
+    /// Length on the wire.
+    pub const BYTES: usize = 8;
+
     /// Nothing is pressed.
     pub const RELEASED: Self = Self { modifiers: 0, keys: [0; 6] };
 
     /// As it goes over the wire.
-    pub const fn to_bytes(self) -> [u8; 8] {
+    pub const fn to_bytes(self) -> [u8; Self::BYTES] {
         let k = self.keys;
         [self.modifiers, 0, k[0], k[1], k[2], k[3], k[4], k[5]]
     }
 
     /// From the wire; the reserved byte is not looked at.
-    pub const fn from_bytes(b: [u8; 8]) -> Self {
+    pub const fn from_bytes(b: [u8; Self::BYTES]) -> Self {
         Self { modifiers: b[0], keys: [b[2], b[3], b[4], b[5], b[6], b[7]] }
+    }
+
+    /// The same modifiers without any key.
+    pub const fn without_keys(self) -> Self {
+        Self { modifiers: self.modifiers, ..Self::RELEASED }
+    }
+
+    /// Whether a key goes down from `before` to this report.
+    pub fn presses_after(self, before: Self) -> bool {
+        self.keys.iter().any(|key| *key != usage::NONE && !before.keys.contains(key))
     }
 }
 
@@ -63,8 +79,9 @@ pub struct HostLeds {
 /// Why a report was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyboardError {
-    /// No host takes reports now: unplugged, asleep, or not yet ready (ESHUTDOWN, EAGAIN). Send the same report
-    /// again later; nothing of it was delivered.
+    /// No host takes reports now: unplugged, asleep, or not yet ready. Nothing of the report was delivered so far,
+    /// but what was offered to a host cannot always be withdrawn: send the same report again later. It arrives
+    /// once.
     #[error("the host is away")]
     HostAway,
     /// The keyboard itself failed. Do not retry.
@@ -79,6 +96,13 @@ pub trait Keyboard: Send {
 
     /// The host's lock lights, if it ever told them. Never blocks.
     fn host_leds(&mut self) -> Option<HostLeds>;
+
+    /// Meet a host that has arrived, so that the first key need not wait for it. Call it a few times a second while
+    /// nothing is sent. Types nothing. Waits for the host at most 50 ms. Whether it is there and awake, as far as
+    /// is known.
+    fn meet_host(&mut self) -> bool {
+        true
+    }
 }
 
 impl<K: Keyboard + ?Sized> Keyboard for Box<K> {
@@ -88,6 +112,10 @@ impl<K: Keyboard + ?Sized> Keyboard for Box<K> {
 
     fn host_leds(&mut self) -> Option<HostLeds> {
         (**self).host_leds()
+    }
+
+    fn meet_host(&mut self) -> bool {
+        (**self).meet_host()
     }
 }
 
