@@ -59,6 +59,8 @@ impl Log for Kmsg {
         let name = if record.target() == crate::lines::TARGET { "oratype" } else { "oratype-init" };
         let mut text = format!("<{}>{name}: {}", priority(record.level()), record.args());
         text.truncate(text.floor_char_boundary(RECORD_BYTES_MAX));
+        // Without it the kernel waits for the rest of the line before it shows the record.
+        text.push('\n');
         let _ = (&self.0).write_all(text.as_bytes());
     }
 
