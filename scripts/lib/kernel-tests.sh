@@ -25,44 +25,44 @@ fetch_kernel() {
     mv "$kernel_vm/$image.new" "$kernel_vm/$image"
 }
 
-# add_module ROOT MODULES NAME: copies a module and before it what it depends on, and notes the order.
+# add_module TREE MODULES NAME: copies a module, and before it what it depends on, and notes the order.
 add_module() {
-    local root=$1 modules=$2 path dependency
-    [[ -e $root/modules/$3.ko ]] && return 0
+    local tree=$1 modules=$2 path dependency
+    [[ -e $tree/modules/$3.ko ]] && return 0
     path=$(sed -n "s|^\([^:]*/$3\.ko[^:]*\):.*|\1|p" "$modules/modules.dep")
     # Not there: built into the kernel.
     [[ -n $path ]] || return 0
     for dependency in $(sed -n "s|^$path: *||p" "$modules/modules.dep" | tr ' ' '\n' | tac); do
         dependency=${dependency##*/}
-        add_module "$root" "$modules" "${dependency%%.ko*}"
+        add_module "$tree" "$modules" "${dependency%%.ko*}"
     done
     case $path in
-        *.xz) xz -dc "$modules/$path" >"$root/modules/$3.ko" ;;
-        *) cp "$modules/$path" "$root/modules/$3.ko" ;;
+        *.xz) xz -dc "$modules/$path" >"$tree/modules/$3.ko" ;;
+        *) cp "$modules/$path" "$tree/modules/$3.ko" ;;
     esac
-    printf '%s\n' "$3" >>"$root/modules/order"
+    printf '%s\n' "$3" >>"$tree/modules/order"
 }
 
 # run_under_kernel COMMAND...: boots, runs each command (a program of this machine and its arguments, in one
 # string), shows what they print, and fails if one fails.
 run_under_kernel() {
-    local image modules root log command program library
+    local image modules tree log command program library
     image=$(find "$kernel_vm" -mindepth 1 -maxdepth 1 -name 'linux-image-*' | head -n1)
     modules=$(find "$image/lib/modules" -mindepth 1 -maxdepth 1)
-    root=$(mktemp -d)
-    mkdir -p "$root"/{bin,dev,modules,proc,sys,tmp}
-    cp /bin/busybox "$root/bin/"
-    for command in "${kernel_modules[@]}"; do add_module "$root" "$modules" "$command"; done
+    tree=$(mktemp -d)
+    mkdir -p "$tree"/{bin,dev,modules,proc,sys,tmp}
+    cp /bin/busybox "$tree/bin/"
+    for command in "${kernel_modules[@]}"; do add_module "$tree" "$modules" "$command"; done
     for command in "$@"; do
         program=${command%% *}
         for library in $(ldd "$program" | grep -o '/[^ ]*'); do
-            mkdir -p "$root${library%/*}"
-            cp -L "$library" "$root$library"
+            mkdir -p "$tree${library%/*}"
+            cp -L "$library" "$tree$library"
         done
-        strip -o "$root/bin/${program##*/}" "$program"
-        printf '/bin/%s\n' "${program##*/}${command#"$program"}" >>"$root/commands"
+        strip -o "$tree/bin/${program##*/}" "$program"
+        printf '/bin/%s\n' "${program##*/}${command#"$program"}" >>"$tree/commands"
     done
-    cat >"$root/init" <<'INIT'
+    cat >"$tree/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -76,9 +76,9 @@ while read -r command; do $command || failed=1; done </commands
 [ -n "$failed" ] || echo "under its kernel: all passed"
 poweroff -f
 INIT
-    chmod +x "$root/init"
-    (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$kernel_vm/initrd"
-    rm -rf "$root"
+    chmod +x "$tree/init"
+    (cd "$tree" && find . | cpio -o -H newc --quiet | gzip -1) >"$kernel_vm/initrd"
+    rm -rf "$tree"
     log=$(mktemp)
     # Four times what it takes on two cores.
     timeout 400 qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 512 -nodefaults \
