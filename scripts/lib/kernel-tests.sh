@@ -25,7 +25,7 @@ fetch_kernel() {
     mv "$kernel_vm/$image.new" "$kernel_vm/$image"
 }
 
-# add_module TREE MODULES NAME: copies a module and before it what it depends on, and notes the order.
+# add_module TREE MODULES NAME: copies a module, and before it what it depends on, and notes the order.
 add_module() {
     local tree=$1 modules=$2 path dependency
     [[ -e $tree/modules/$3.ko ]] && return 0

@@ -22,9 +22,10 @@
 //!   takes the buffer, so that its own completion is true. Repetitions mean nothing to a host.
 //! - A key goes down only on a host that has just fetched a report that changes nothing, and its release follows
 //!   at once when it was fetched, so that no key stays down on a host that fell asleep.
-//! - A host that has enumerated the keyboard gets such a report first, and time: Linux throws away what comes in
-//!   the first 50 ms after its driver opened the device (usbhid_open in drivers/hid/usbhid/hid-core.c). Where a
-//!   host changes its driver without a word to the keyboard, what it throws away then is lost.
+//! - A host that has enumerated the keyboard gets such a report first, and time: Linux fetches reports and throws
+//!   them away until its driver has set up everything (driver_input_lock in drivers/hid/hid-core.c), which takes
+//!   at least 50 ms (usbhid_open in drivers/hid/usbhid/hid-core.c). Where a host changes its driver without a word
+//!   to the keyboard, what it throws away then is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +38,9 @@ use crate::time::{Clock, Timestamp};
 /// The longest a `send` waits for the host: the limit the trait sets.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// How long a host that has enumerated the keyboard is left alone after it has fetched the first reports: four
-/// times what Linux needs.
-const SETTLE: Duration = Duration::from_millis(200);
+/// How long a host that has enumerated the keyboard is left alone after it has fetched the first reports. Linux
+/// needs some 60 ms; 200 ms were seen on a loaded emulator, where 200 ms of patience lost letters.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// A host that fetched a report this recently is there. Longer than the pace of typing (settings: 50 ms at most),
 /// shorter than the way of a cable from one computer to the next.
