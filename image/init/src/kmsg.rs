@@ -59,7 +59,7 @@ impl Log for Kmsg {
         let name = if record.target() == crate::lines::TARGET { "oratype" } else { "oratype-init" };
         let mut text = format!("<{}>{name}: {}", priority(record.level()), record.args());
         text.truncate(text.floor_char_boundary(RECORD_BYTES_MAX));
-        // Without it the kernel waits for the rest of the line before it shows the record.
+        // Without it the kernel keeps the record for more to come, and shows it when the next one does.
         text.push('\n');
         let _ = (&self.0).write_all(text.as_bytes());
     }
