@@ -6,4 +6,6 @@ pub mod oratype;
 pub mod paced;
 pub mod soak;
 pub mod sound;
+
+pub mod vm;
 pub mod words;
