@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-
 use oratype::bench::normalise::normalise;
 use oratype_tests::needs::{Dictation, folder_for_test};
 use oratype_tests::oratype::run;
@@ -40,7 +39,11 @@ struct Needs {
 
 impl Needs {
     fn all() -> Option<Self> {
-        Some(Self { appliance: Appliance::needs()?, dictation: Dictation::needs()?, folder: folder_for_test() })
+        Some(Self {
+            appliance: Appliance::needs()?,
+            dictation: Dictation::needs()?,
+            folder: folder_for_test(),
+        })
     }
 
     /// The recording, at the rate of the boards' microphones: a loopback card does not convert.
@@ -120,7 +123,12 @@ fn assert_real_time(guest: &mut Guest) {
     let set_aside: BTreeSet<_> = oratype_board::virt::board().recogniser_cores.into_iter().collect();
     for process in guest.processes().iter().filter(|process| process.pid != recogniser.pid) {
         for thread in &process.threads {
-            assert!(!set_aside.contains(&thread.core), "{} on core {}: {thread:?}", process.command, thread.core);
+            assert!(
+                !set_aside.contains(&thread.core),
+                "{} on core {}: {thread:?}",
+                process.command,
+                thread.core
+            );
         }
     }
 }

@@ -76,6 +76,11 @@ impl<K: Keyboard> Typist<K> {
         }
     }
 
+    /// Look for the host while there is nothing to type; whether it is there. See [`Keyboard::meet_host`].
+    pub fn meet_host(&mut self) -> bool {
+        self.keyboard.meet_host()
+    }
+
     /// Type `text`. Blocks until it is typed, `stop` answers true, or the keyboard fails.
     ///
     /// `stop` is asked before each character, and at least every 50 ms while the host is away. `host_away` is told

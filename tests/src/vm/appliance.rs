@@ -95,7 +95,9 @@ fn kernel_of(root: &Tree) -> Kernel {
         .flatten()
         .map(|entry| entry.path())
         .find(has_it)
-        .unwrap_or_else(|| panic!("{}: no kernel {version}; scripts/build-image fetches it", packages.display()));
+        .unwrap_or_else(|| {
+            panic!("{}: no kernel {version}; scripts/build-image fetches it", packages.display())
+        });
     Kernel::open(&package).unwrap_or_else(|error| panic!("{error}"))
 }
 

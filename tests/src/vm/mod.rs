@@ -20,7 +20,7 @@ use std::{fs, io, thread};
 use oratype_board::{Board, Gpio};
 use oratype_image::sd::cpio::Tree;
 use oratype_image::sd::modules::Module;
-use oratype_vm_agent::{Command as Asked, FOLDER, MODULES, Message, PORT, REMOVE, Process, Request};
+use oratype_vm_agent::{Command as Asked, FOLDER, MODULES, Message, PORT, Process, REMOVE, Request};
 use tempfile::TempDir;
 
 use self::qtest::{Qtest, device_path};
@@ -490,9 +490,8 @@ impl Boot<'_> {
             // What the machine writes is not kept.
             command.args(["-drive", &format!("if={kind},format=raw,snapshot=on,file={}", card.display())]);
         }
-        let mut line = format!(
-            "console={console} loglevel=5 panic=-1 irqaffinity=0 rdinit={FOLDER}/init {PORT}={port}"
-        );
+        let mut line =
+            format!("console={console} loglevel=5 panic=-1 irqaffinity=0 rdinit={FOLDER}/init {PORT}={port}");
         if !self.program_args.is_empty() {
             let _ = write!(line, " -- {}", self.program_args.join(" "));
         }

@@ -33,7 +33,8 @@ nix::ioctl_readwrite!(usbdevfs_control, b'U', 0, ControlTransfer);
 /// Suspend the port of the emulated host controller, or resume it.
 pub(crate) fn suspend_port(suspend: bool) -> Result<(), Failure> {
     let hub = hub()?;
-    let file = OpenOptions::new().read(true).write(true).open(&hub).map_err(|error| format!("{hub}: {error}"))?;
+    let file =
+        OpenOptions::new().read(true).write(true).open(&hub).map_err(|error| format!("{hub}: {error}"))?;
     let mut transfer = ControlTransfer {
         request_type: TO_PORT,
         request: if suspend { SET_FEATURE } else { CLEAR_FEATURE },

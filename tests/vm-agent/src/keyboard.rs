@@ -117,7 +117,9 @@ impl Host {
             return;
         }
         // Usage 0x31, the backslash, comes before its twin 0x32.
-        let Some(usage) = KEYS.iter().position(|&key| key == code).map(|index| index as u8 + 4) else { return };
+        let Some(usage) = KEYS.iter().position(|&key| key == code).map(|index| index as u8 + 4) else {
+            return;
+        };
         let (from, to) = if down { (0, usage) } else { (usage, 0) };
         if let Some(slot) = self.report.keys.iter_mut().find(|slot| **slot == from) {
             *slot = to;

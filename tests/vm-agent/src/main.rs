@@ -87,7 +87,8 @@ fn carry_out(command: Asked) -> Result<String, Failure> {
     Ok(match command {
         Asked::Read(path) => String::from_utf8_lossy(&fs::read(path)?).into_owned(),
         Asked::List(path) => {
-            let names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+            let names =
+                fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
             names.collect::<Result<Vec<_>, std::io::Error>>()?.join("\n")
         }
         Asked::Write { path, text } => {
@@ -117,7 +118,8 @@ fn run(args: &[String]) -> Result<String, Failure> {
     // SAFETY: between fork and exec it makes one system call, on a file that is open.
     unsafe { command.pre_exec(move || Ok(setns(&machine, CloneFlags::CLONE_NEWNS)?)) };
     let output = command.output()?;
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    let text =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     if !output.status.success() {
         return Err(format!("{program}: {}\n{text}", output.status).into());
     }

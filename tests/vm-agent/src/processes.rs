@@ -32,7 +32,10 @@ fn process(pid: i32) -> Option<Process> {
         command,
         rss_bytes: status.bytes("VmRSS")?,
         locked_bytes: status.bytes("VmLck")?,
-        threads: threads.into_iter().filter_map(|tid| thread(&folder.join("task").join(tid.to_string()), tid)).collect(),
+        threads: threads
+            .into_iter()
+            .filter_map(|tid| thread(&folder.join("task").join(tid.to_string()), tid))
+            .collect(),
     })
 }
 

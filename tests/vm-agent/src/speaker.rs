@@ -52,5 +52,9 @@ pub(crate) fn play(path: &str) -> Result<String, Failure> {
         }
     }
     pcm.drain()?;
-    Ok(format!("{played} frames at {} Hz, {channels} channels, {} bits", spec.sample_rate, if wide { 32 } else { 16 }))
+    Ok(format!(
+        "{played} frames at {} Hz, {channels} channels, {} bits",
+        spec.sample_rate,
+        if wide { 32 } else { 16 }
+    ))
 }
