@@ -284,11 +284,23 @@ impl Pipeline {
     }
 }
 
+/// How often a keyboard that has nothing to type looks for its host: the light tells of it before a person has
+/// wondered, and a host that was just plugged in is met before anybody has spoken.
+const MEET_HOST_INTERVAL: Duration = Duration::from_millis(250);
+
 fn spawn<T: Send + 'static>(
     name: &str,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<JoinHandle<T>> {
     thread::Builder::new().name(name.into()).spawn(run)
+}
+
+/// The host is there, or away: remember it in `away`, and tell it when it is news.
+fn see_host(away: &AtomicBool, status: &Status, is_away: bool) {
+    if away.swap(is_away, Ordering::Relaxed) != is_away {
+        status.set_host_away(is_away);
+        log::info!("the host {}", if is_away { "is away; text waits" } else { "is there" });
+    }
 }
 
 /// What comes from `queue`, until it ends. Waiting for it is no sign of death.
@@ -411,7 +423,17 @@ impl TypeThread<'_> {
         let mut text = String::new();
         let mut keys: Vec<(Instant, Instant)> = Vec::new();
         let mut untyped = 0;
-        for job in idle_between(jobs, self.alive) {
+        loop {
+            self.alive.mark();
+            let job = match jobs.recv_timeout(MEET_HOST_INTERVAL) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Timeout) => {
+                    let is_there = self.typist.meet_host();
+                    see_host(&self.away, self.status, !is_there);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match job {
                 Job::Text(composed) => {
                     let remaining = match self.type_text(&composed, &mut keys) {
@@ -466,11 +488,7 @@ impl TypeThread<'_> {
             self.alive.mark();
             self.stop.load(Ordering::Relaxed) && away.load(Ordering::Relaxed)
         };
-        let host_away = |is_away| {
-            away.store(is_away, Ordering::Relaxed);
-            self.status.set_host_away(is_away);
-            log::info!("the host {}", if is_away { "is away; the text waits" } else { "is back" });
-        };
+        let host_away = |is_away| see_host(away, self.status, is_away);
         match self.typist.type_text(text, stop, host_away) {
             TypingOutcome::Done { first_key_at, last_key_at } => {
                 let (now, clock_now) = (Instant::now(), self.clock.now());

@@ -146,7 +146,7 @@ pub const TABLE: [Row; 12] = [
     Row {
         light: Light::HostAway,
         name: "host away",
-        meaning: "text waits for a computer that is unplugged or asleep",
+        meaning: "the computer is unplugged, asleep or not ready; text waits for it",
         looks: "on, with a short gap every two seconds",
         pattern: Pattern::Blink { lit_ms: 1600, dark_ms: 400 },
     },

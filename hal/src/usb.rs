@@ -40,6 +40,12 @@ const SERIAL_NUMBER: &str = "/proc/device-tree/serial-number";
 /// Serial number of a machine that has none. A constant: the host knows the keyboard again after a restart.
 const NO_SERIAL_NUMBER: &str = "0000000000000000";
 
+/// Packet size of the keyboard's endpoint, larger than a report. f_hid ends a report that fills its packet with an
+/// empty one, for which the host has to ask once more: each report would take twice as long, and a host that left
+/// in between would have a report that the kernel takes for dropped.
+const PACKET_BYTES: u8 = 16;
+const _: () = assert!(PACKET_BYTES as usize > Report::BYTES);
+
 /// How often to look for the controller. sysfs has no event for a new one but uevents, of which a container or a
 /// small init may see none; its driver needs some 100 ms to come up.
 const CONTROLLER_POLL: Duration = Duration::from_millis(10);
@@ -149,7 +155,7 @@ impl Gadget {
             hid.sub_class = 1;
             hid.protocol = 1;
             hid.report_desc = REPORT_DESCRIPTOR.into();
-            hid.report_len = Report::BYTES as u8;
+            hid.report_len = PACKET_BYTES;
             // With an OUT endpoint a SET_REPORT request, which a BIOS may send for the lock lights, is stalled.
             hid.no_out_endpoint = true;
             hid.build()

@@ -15,6 +15,12 @@ readonly cross_out=$cross/target/$cross_target/image
 # Prints the compilers in use: part of what a program can be repeated from.
 cross_compilers() { printf '%s; %s\n' "$("$cross/rustc" --version)" "$(aarch64-linux-gnu-g++ --version | head -n1)"; }
 
+# dependency_of PACKAGE START: prints the package on which it depends whose name begins so.
+dependency_of() {
+    APT_CONFIG=$cache/apt/host/apt.conf apt-cache depends "$1" |
+        awk -v start="$2" '$1 == "Depends:" && index($2, start) == 1 { print $2; exit }'
+}
+
 # Makes $cross/rustc, a Rust compiler that knows the target.
 ensure_cross_rust() {
     local rustc sysroot libraries=
@@ -23,19 +29,17 @@ ensure_cross_rust() {
         sysroot=$(cd "$root" && rustc --print sysroot)
         rustc=$sysroot/bin/rustc
     else
-        # Debian's, unpacked: installing it would replace packages of the machine. It runs on LLVM.
-        install_packages libedit2 libxml2 libz3-4
+        # Debian's, unpacked: installing it would replace packages of the machine.
+        local std llvm
+        std=$(dependency_of libstd-rust-web-dev libstd-rust-web-)
+        llvm=$(dependency_of "$std" libllvm)
+        # What LLVM runs on.
+        install_packages libedit2 libffi8 libxml2 libz3-4 libzstd1 zlib1g
+        unpack_packages host "$cross/rust" rustc-web "$std" "$llvm" \
+            libstd-rust-web-dev libstd-rust-web-dev:arm64
         sysroot=$cross/rust/usr
         libraries=$sysroot/lib/x86_64-linux-gnu
         rustc=$sysroot/bin/rustc
-        local version
-        version=$(APT_CONFIG=$cache/apt/host/apt.conf apt-cache depends --no-recommends --no-suggests \
-            rustc-web | sed -n 's/.*Depends: \(libstd-rust-web-[0-9.]*\)$/\1/p')
-        local llvm
-        llvm=$(APT_CONFIG=$cache/apt/host/apt.conf apt-cache depends "$version" |
-            sed -n 's/.*Depends: \(libllvm[0-9]*\)$/\1/p' | head -n1)
-        unpack_packages host "$cross/rust" rustc-web "$version" "$llvm" \
-            libstd-rust-web-dev libstd-rust-web-dev:arm64
     fi
     # Paths of this machine must not get into the program: the same source gives the same bytes
     # wherever it is built. In a compiler of our own, because flags in RUSTFLAGS would change the

@@ -161,6 +161,10 @@ impl Keyboard for ReopenedKeyboard {
     fn host_leds(&mut self) -> Option<HostLeds> {
         self.0.get()?.host_leds()
     }
+
+    fn meet_host(&mut self) -> bool {
+        self.0.get().is_some_and(|keyboard| keyboard.meet_host())
+    }
 }
 
 /// A light that may be absent.

@@ -15,7 +15,7 @@ use oratype::settings::Settings;
 use oratype::speech::SileroVad;
 use oratype_board::Board;
 use oratype_hal::gpio::ScriptedButton;
-use oratype_hal::hid::{Backspace, Echo, Keyboard, PrintKeyboard, ReportStream, UinputKeyboard};
+use oratype_hal::hid::{self, Backspace, Echo, Keyboard, PrintKeyboard, UinputKeyboard};
 use oratype_hal::pcm::alsa::{AlsaCapture, OpenError};
 use oratype_hal::pcm::wav::{self, WavOptions, WavSource};
 use oratype_hal::time::MonotonicClock;
@@ -180,6 +180,6 @@ pub(super) fn keyboard(to: &TypeTo, echo: bool) -> Result<Box<dyn Keyboard>, Ref
     Ok(match to {
         TypeTo::Print => Box::new(PrintKeyboard::new(stdout(), backspace)),
         TypeTo::Uinput => echoed(Box::new(UinputKeyboard::open()?)),
-        TypeTo::Path(path) => echoed(Box::new(ReportStream::open(path)?)),
+        TypeTo::Path(path) => echoed(hid::open(path)?),
     })
 }

@@ -127,12 +127,6 @@ settings! {
         "gpio" gpio: u32 = 16, Count(0..=27);
     }
 
-    /// The USB port that the computer is connected to.
-    usb: Usb {
-        /// Name of its device controller, as in /sys/class/udc. Empty: the board's own.
-        "udc" udc: String = String::new(), Text();
-    }
-
     /// What happens from the first word to the last.
     dictation: Dictation {
         /// A dictation begun with a tap ends by itself after this much silence. 0: never.
@@ -147,6 +141,13 @@ settings! {
         "threads" threads: u32 = 0, Count(0..=8);
         /// A recognition that takes longer than this hangs: it is stopped and begun again.
         "timeout_s" timeout: Duration = Duration::from_secs(20), Seconds(2..=600);
+    }
+
+    /// The USB port to the computer.
+    usb: Usb {
+        /// USB device controller, a name in /sys/class/udc such as "fe980000.usb".
+        /// Empty: the board's own.
+        "udc" udc: String = String::new(), Text();
     }
 
     /// The keyboard that Oratype is to the computer.

@@ -19,14 +19,14 @@ debounce_ms = 5
 tap_ms = 250
 [light]
 gpio = 27
-[usb]
-udc = "dummy_udc.0"
 [dictation]
 end_after_silence_s = 0
 space_between = false
 [recogniser]
 threads = 2
 timeout_s = 7
+[usb]
+udc = "dummy_udc.0"
 [typing]
 report_interval_ms = 8
 "#;
@@ -191,7 +191,7 @@ fn unknown_names_get_the_nearest_known_one() {
     check_problem(
         "[buton]\ntap_ms = 5\ndebounce_ms = 5",
         "oratype.toml:1: buton: unknown section, did you mean button?; the keys under it are not used; \
-         allowed: [audio], [button], [light], [usb], [dictation], [recogniser], [typing]",
+         allowed: [audio], [button], [light], [dictation], [recogniser], [usb], [typing]",
     );
     check_problem(
         "tap_ms = 100",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use oratype_hal::hid::conformance::ScriptedKeyboard;
-use oratype_hal::hid::{Decoder, KeyboardError, Report};
+use oratype_hal::hid::{Decoder, HostLeds, Keyboard, KeyboardError, Report};
 use oratype_hal::time::{Clock, Timestamp};
 use proptest::prelude::*;
 
@@ -156,6 +156,31 @@ fn a_key_left_down_by_a_stop_is_released_before_the_next_text() {
     assert_eq!(host.reports().last(), Some(&Report::RELEASED));
 }
 
+/// Takes what it refuses after all, as a host does that wakes with a report on its way: the same report sent again
+/// is then confirmed, not typed again.
+struct Hesitant {
+    host: ScriptedKeyboard,
+    refusals: Vec<bool>,
+    on_its_way: Option<Report>,
+}
+
+impl Keyboard for Hesitant {
+    fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
+        if self.on_its_way.take() == Some(report) {
+            return Ok(());
+        }
+        self.host.send(report)?;
+        if self.refusals.pop().unwrap_or(false) {
+            self.on_its_way = Some(report);
+            return Err(KeyboardError::HostAway);
+        }
+        Ok(())
+    }
+    fn host_leds(&mut self) -> Option<HostLeds> {
+        self.host.host_leds()
+    }
+}
+
 /// Rules that hold for the reports of any text.
 fn check_reports(reports: &[Report]) -> Result<(), TestCaseError> {
     let mut last = Report::RELEASED;
@@ -221,6 +246,26 @@ proptest! {
         }
         prop_assert_eq!(host.typed(), text);
         prop_assert_eq!(host.reports().last().copied(), Some(Report::RELEASED));
+    }
+
+    #[test]
+    fn what_was_refused_and_taken_after_all_is_typed_once(
+        text in "[ -~]{1,30}",
+        refusals in prop::collection::vec(any::<bool>(), 0..200),
+        patience in 0_u32..60,
+    ) {
+        let host = ScriptedKeyboard::default();
+        let keyboard = Hesitant { host: host.clone(), refusals, on_its_way: None };
+        let mut typist = Typist::new(keyboard, Arc::new(FakeClock::default()), INTERVAL);
+        let asked = Cell::new(0);
+        let stop = || {
+            asked.set(asked.get() + 1);
+            asked.get() > patience
+        };
+        if let TypingOutcome::Stopped { remaining } = typist.type_text(&text, stop, |_| {}) {
+            typist.type_text(&text[text.len() - remaining..], || false, |_| {});
+        }
+        prop_assert_eq!(host.typed(), text);
     }
 
     /// Also on a host that takes modifiers at their word.

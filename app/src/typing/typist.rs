@@ -38,7 +38,10 @@ pub enum TypingOutcome {
 
 /// Why a report was not sent.
 enum Interrupted {
+    /// Between two characters.
     Stopped,
+    /// While the host was away. The report that was refused may still be on its way.
+    StoppedAway,
     Failed(KeyboardError),
 }
 
@@ -46,20 +49,36 @@ enum Interrupted {
 ///
 /// Every report is sent until it is taken, exactly once and in order, so that a host that goes away in the middle
 /// of a word finds the rest of it when it is back. Each key is followed by its release at once; where a host falls
-/// asleep between the two, the release is what waits, so that the key cannot repeat for long when it wakes.
+/// asleep between the two, the release is what waits, so that the key cannot repeat for long when it wakes. After a
+/// stop, type the characters that remain before anything else: the first of them may still be on its way.
 pub struct Typist<K> {
     keyboard: K,
     clock: Arc<dyn Clock>,
     report_interval: Duration,
     /// The last report that was taken: what the host believes to be down.
     held: Report,
+    /// A stop could not release what was held. That goes on before anything else, because what a host has refused
+    /// may still be on its way.
+    letting_go: bool,
     next_report_at: Timestamp,
 }
 
 impl<K: Keyboard> Typist<K> {
     /// Type on `keyboard`, reports at least `report_interval` apart by `clock`.
     pub fn new(keyboard: K, clock: Arc<dyn Clock>, report_interval: Duration) -> Self {
-        Self { keyboard, clock, report_interval, held: Report::RELEASED, next_report_at: Timestamp::ZERO }
+        Self {
+            keyboard,
+            clock,
+            report_interval,
+            held: Report::RELEASED,
+            letting_go: false,
+            next_report_at: Timestamp::ZERO,
+        }
+    }
+
+    /// Look for the host while there is nothing to type; whether it is there. See [`Keyboard::meet_host`].
+    pub fn meet_host(&mut self) -> bool {
+        self.keyboard.meet_host()
     }
 
     /// Type `text`. Blocks until it is typed, `stop` answers true, or the keyboard fails.
@@ -76,6 +95,13 @@ impl<K: Keyboard> Typist<K> {
         let mut chars = text.chars();
         let mut remaining = text.chars().count();
         let ended = loop {
+            if self.letting_go {
+                let released = self.send_all(release(self.held), &stop, &mut host_away, |_| {});
+                if released.is_err() {
+                    break released;
+                }
+                self.letting_go = false;
+            }
             let Some(c) = chars.next() else {
                 break self.send_all(release(self.held), &stop, &mut host_away, |_| {});
             };
@@ -108,6 +134,9 @@ impl<K: Keyboard> Typist<K> {
                 self.let_go();
                 TypingOutcome::Stopped { remaining }
             }
+            // Another report now would let the one that was refused slip in unseen. What is down is released
+            // before the next text, because `held` still says so.
+            Err(Interrupted::StoppedAway) => TypingOutcome::Stopped { remaining },
             Err(Interrupted::Failed(error)) => TypingOutcome::Failed { error, remaining },
         }
     }
@@ -142,7 +171,7 @@ impl<K: Keyboard> Typist<K> {
             let tried_at = self.clock.now();
             match self.keyboard.send(report) {
                 Ok(()) => break Ok(()),
-                Err(KeyboardError::HostAway) if stop() => break Err(Interrupted::Stopped),
+                Err(KeyboardError::HostAway) if stop() => break Err(Interrupted::StoppedAway),
                 Err(KeyboardError::HostAway) => {
                     if !away {
                         host_away(true);
@@ -165,8 +194,9 @@ impl<K: Keyboard> Typist<K> {
     }
 
     /// Release what is down, with one attempt for each report: after a stop nobody waits. What does not succeed
-    /// is made good before the next text, because `held` still says so.
+    /// is made good before the next text.
     fn let_go(&mut self) {
+        self.letting_go = true;
         for report in release(self.held) {
             self.clock.sleep_until(self.next_report_at);
             if self.keyboard.send(report).is_err() {
@@ -175,5 +205,6 @@ impl<K: Keyboard> Typist<K> {
             self.held = report;
             self.next_report_at = self.clock.now() + self.report_interval;
         }
+        self.letting_go = false;
     }
 }

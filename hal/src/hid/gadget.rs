@@ -6,6 +6,7 @@ mod link;
 mod tests;
 
 use std::fs::{File, OpenOptions};
+use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::libc::O_NONBLOCK;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::uio::writev;
 use nix::unistd;
 
 use self::drops::DropLog;
@@ -111,6 +113,15 @@ impl Node for Hidg {
     fn write(&mut self, report: [u8; Report::BYTES]) -> Result<(), Errno> {
         match unistd::write(self.file()?, &report)? {
             Report::BYTES => Ok(()),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    /// f_hid takes the parts of a vector one after the other, as if each were written by itself.
+    fn write_pair(&mut self, reports: [[u8; Report::BYTES]; 2]) -> Result<bool, Errno> {
+        match writev(self.file()?, &reports.each_ref().map(|report| IoSlice::new(report)))? {
+            Report::BYTES => Ok(false),
+            n if n == 2 * Report::BYTES => Ok(true),
             _ => Err(Errno::EIO),
         }
     }

@@ -119,6 +119,19 @@ impl<K: Keyboard + ?Sized> Keyboard for Box<K> {
     }
 }
 
+/// The keyboard behind a path: a USB host for a node of a HID gadget (`/dev/hidgN`), otherwise a stream of reports.
+///
+/// # Errors
+/// When the path cannot be written, or is a directory, a disk or a socket.
+pub fn open(path: &Path) -> Result<Box<dyn Keyboard>, OpenError> {
+    // Its links resolved: the kernel names these nodes.
+    let node = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if node.as_os_str().as_encoded_bytes().starts_with(b"/dev/hidg") {
+        return Ok(Box::new(GadgetKeyboard::open(path)?));
+    }
+    Ok(Box::new(ReportStream::open(path)?))
+}
+
 /// Why a keyboard could not be opened. Says which path, why and what to do about it, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot type to {}: {}; {remedy}", path.display(), errno.desc())]

@@ -1,8 +1,6 @@
-//! Raw 8-byte reports to a path: `/dev/hidgN` of a USB gadget, a regular file, or a named pipe.
+//! Raw 8-byte reports to a path: a regular file, a named pipe, or a character device that takes bytes.
 //!
-//! Facts about `/dev/hidgN` are from drivers/usb/gadget/function/f_hid.c (Linux 6.12) and from trials with
-//! dummy_hcd: unbound or not configured, a write gives ESHUTDOWN; configured but not polled, or suspended, two
-//! writes succeed and then EAGAIN; detached, it polls readable for ever and a read gives ESHUTDOWN.
+//! A node of a USB gadget needs more than bytes: see [`GadgetKeyboard`](super::GadgetKeyboard).
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -20,18 +18,11 @@ use super::{HostLeds, Keyboard, KeyboardError, OpenError, Report, errno_of};
 /// The longest a `send` waits for the host: the limit the trait sets.
 const WAIT_MS: u8 = 50;
 
-/// Lock-light reports read at once at most. The kernel queues no more than it has OUT requests (4); the limit
-/// only keeps a device that always has something to read from holding the typist up.
-const LED_REPORTS_MAX: usize = 16;
-
-const REPORT_BYTES: usize = 8;
-
 /// Reports as bytes, one `write` each and none kept back. A reader that leaves a pipe is noticed by EPIPE, so SIGPIPE
 /// must stay ignored, as it is in every Rust program.
 #[derive(Debug)]
 pub struct ReportStream {
     sink: Sink,
-    leds: Option<HostLeds>,
 }
 
 #[derive(Debug)]
@@ -55,7 +46,6 @@ impl ReportStream {
         let sink = match fs::metadata(path).map(|m| m.file_type()) {
             Ok(kind) if kind.is_char_device() => Sink::Device(
                 OpenOptions::new()
-                    .read(true)
                     .write(true)
                     .custom_flags(O_NONBLOCK)
                     .open(path)
@@ -85,14 +75,14 @@ impl ReportStream {
                 OpenError::new(path, errno_of(&e), "give a path in a folder that exists and can be written")
             })?),
         };
-        Ok(Self { sink, leds: None })
+        Ok(Self { sink })
     }
 }
 
 fn device_remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "run as root, or allow this user by a udev rule",
-        _ => "check that the USB HID gadget is set up and nothing else has it open",
+        _ => "check that the device is there and nothing else has it open",
     }
 }
 
@@ -121,22 +111,15 @@ impl Keyboard for ReportStream {
         write_report(file, &report.to_bytes())
     }
 
+    /// A path has none.
     fn host_leds(&mut self) -> Option<HostLeds> {
-        if let Sink::Device(device) = &self.sink {
-            for _ in 0..LED_REPORTS_MAX {
-                let mut report = [0; 1];
-                // EAGAIN: nothing new. ESHUTDOWN: detached. Either way what is known stays.
-                let Ok(1) = unistd::read(device, &mut report) else { break };
-                self.leds = Some(HostLeds { num_lock: report[0] & 1 != 0, caps_lock: report[0] & 2 != 0 });
-            }
-        }
-        self.leds
+        None
     }
 }
 
-/// One report in one `write`, which takes all of it or nothing: a gadget by its driver, a pipe because 8 bytes are
-/// fewer than PIPE_BUF, a file because reports never straddle the blocks of a disk that fills up.
-fn write_report(file: &File, bytes: &[u8; REPORT_BYTES]) -> Result<(), KeyboardError> {
+/// One report in one `write`, which takes all of it or nothing: a pipe because 8 bytes are fewer than PIPE_BUF, a
+/// file because reports never straddle the blocks of a disk that fills up.
+fn write_report(file: &File, bytes: &[u8; Report::BYTES]) -> Result<(), KeyboardError> {
     let written = match unistd::write(file, bytes) {
         // Only then wait: a pipe polls as full while its last page still takes reports.
         Err(Errno::EAGAIN) => {
@@ -147,17 +130,17 @@ fn write_report(file: &File, bytes: &[u8; REPORT_BYTES]) -> Result<(), KeyboardE
         other => other,
     };
     match written {
-        Ok(REPORT_BYTES) => Ok(()),
+        Ok(Report::BYTES) => Ok(()),
         Ok(_) => Err(KeyboardError::Failed(Errno::EIO)),
         // EPIPE: nobody reads the named pipe now.
-        Err(Errno::EAGAIN | Errno::ESHUTDOWN | Errno::EPIPE | Errno::EINTR) => Err(KeyboardError::HostAway),
+        Err(Errno::EAGAIN | Errno::EPIPE | Errno::EINTR) => Err(KeyboardError::HostAway),
         Err(errno) => Err(KeyboardError::Failed(errno)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Read;
     use std::os::fd::OwnedFd;
 
     use nix::pty::openpty;
@@ -169,7 +152,7 @@ mod tests {
     use crate::hid::conformance::{self, Fixture};
 
     fn decode(bytes: &[u8]) -> String {
-        let (reports, rest) = bytes.as_chunks::<REPORT_BYTES>();
+        let (reports, rest) = bytes.as_chunks::<{ Report::BYTES }>();
         assert!(rest.is_empty(), "a split report");
         let (mut decoder, mut text) = (Decoder::new(), String::new());
         for &report in reports {
@@ -245,11 +228,11 @@ mod tests {
         conformance::run(in_fifo);
     }
 
-    /// A terminal in raw mode stands for the gadget device: it takes reports and gives back lock lights. The kernel
-    /// hands the bytes over in its own time, so each side waits for what it knows to be coming.
+    /// A terminal in raw mode stands for a device. The kernel hands the bytes over in its own time, so the reader
+    /// waits for what it knows to be coming.
     struct InDevice {
         stream: ReportStream,
-        device: OwnedFd,
+        _device: OwnedFd,
         host: File,
         accepted: usize,
         bytes: Vec<u8>,
@@ -261,7 +244,7 @@ mod tests {
         termios::cfmakeraw(&mut raw);
         termios::tcsetattr(&pty.slave, termios::SetArg::TCSANOW, &raw).unwrap();
         let stream = ReportStream::open(&unistd::ttyname(&pty.slave).unwrap()).unwrap();
-        InDevice { stream, device: pty.slave, host: pty.master.into(), accepted: 0, bytes: Vec::new() }
+        InDevice { stream, _device: pty.slave, host: pty.master.into(), accepted: 0, bytes: Vec::new() }
     }
 
     impl Keyboard for InDevice {
@@ -281,7 +264,7 @@ mod tests {
         }
         fn typed(&mut self) -> String {
             let seen = self.bytes.len();
-            self.bytes.resize(self.accepted * REPORT_BYTES, 0);
+            self.bytes.resize(self.accepted * Report::BYTES, 0);
             self.host.read_exact(&mut self.bytes[seen..]).unwrap();
             decode(&self.bytes)
         }
@@ -290,19 +273,6 @@ mod tests {
     #[test]
     fn a_device_conforms() {
         conformance::run(in_device);
-    }
-
-    #[test]
-    fn lock_lights_are_the_last_the_host_set() {
-        let mut f = in_device();
-        assert_eq!(f.stream.host_leds(), None);
-        for (report, num_lock, caps_lock) in [(0b01, true, false), (0b10, false, true), (0, false, false)] {
-            f.host.write_all(&[report]).unwrap();
-            poll(&mut [PollFd::new(f.device.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
-            let expected = Some(HostLeds { num_lock, caps_lock });
-            assert_eq!(f.stream.host_leds(), expected);
-            assert_eq!(f.stream.host_leds(), expected, "what is known stays");
-        }
     }
 
     const A: Report = Report { modifiers: 0, keys: [0x04, 0, 0, 0, 0, 0] };
@@ -338,7 +308,7 @@ mod tests {
         };
         assert_eq!(refused, KeyboardError::HostAway);
         f.typed();
-        assert_eq!(f.bytes.len(), accepted * REPORT_BYTES);
+        assert_eq!(f.bytes.len(), accepted * Report::BYTES);
         assert_eq!(f.stream.send(A), Ok(()));
         assert_eq!(f.typed(), "a");
     }
@@ -354,13 +324,6 @@ mod tests {
     fn a_full_disk_is_a_failure() {
         let mut stream = ReportStream::open(Path::new("/dev/full")).unwrap();
         assert_eq!(stream.send(A), Err(KeyboardError::Failed(Errno::ENOSPC)));
-    }
-
-    #[test]
-    fn a_device_without_lock_lights_has_none() {
-        let mut stream = ReportStream::open(Path::new("/dev/null")).unwrap();
-        assert_eq!(stream.host_leds(), None);
-        assert_eq!(stream.send(A), Ok(()));
     }
 
     #[test]

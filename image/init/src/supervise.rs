@@ -60,7 +60,12 @@ pub(crate) fn forever(program: &str, arguments: &[String]) -> ! {
                 && ended.pid() == Some(pid)
             {
                 let pause = backoff.after(since.elapsed());
-                log::warn!("{program} ended: {ended:?}; starting it again in {pause:?}");
+                let next = if stop_at.is_some() {
+                    String::new()
+                } else {
+                    format!("; starting it again in {pause:?}")
+                };
+                log::warn!("{program} ended: {ended:?}{next}");
                 state = State::Waiting { until: later(pause) };
             }
         }

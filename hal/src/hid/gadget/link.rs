@@ -22,9 +22,10 @@
 //!   takes the buffer, so that its own completion is true. Repetitions mean nothing to a host.
 //! - A key goes down only on a host that has just fetched a report that changes nothing, and its release follows
 //!   at once when it was fetched, so that no key stays down on a host that fell asleep.
-//! - A host that has enumerated the keyboard gets such a report first, and time: Linux throws away what comes in
-//!   the first 50 ms after its driver opened the device (usbhid_open in drivers/hid/usbhid/hid-core.c). Where a
-//!   host changes its driver without a word to the keyboard, what it throws away then is lost.
+//! - A host that has enumerated the keyboard gets such a report first, and time: Linux fetches reports and throws
+//!   them away until its driver has set up everything (driver_input_lock in drivers/hid/hid-core.c), which takes
+//!   at least 50 ms (usbhid_open in drivers/hid/usbhid/hid-core.c). Where a host changes its driver without a word
+//!   to the keyboard, what it throws away then is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +38,9 @@ use crate::time::{Clock, Timestamp};
 /// The longest a `send` waits for the host: the limit the trait sets.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// How long a host that has enumerated the keyboard is left alone after it has fetched the first reports: four
-/// times what Linux needs.
-const SETTLE: Duration = Duration::from_millis(200);
+/// How long a host that has enumerated the keyboard is left alone after it has fetched the first reports. Linux
+/// needs some 60 ms; 200 ms were seen on a loaded emulator, where 200 ms of patience lost letters.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// A host that fetched a report this recently is there. Longer than the pace of typing (settings: 50 ms at most),
 /// shorter than the way of a cable from one computer to the next.
@@ -54,8 +55,9 @@ const GREETINGS: u8 = 2;
 /// Lock light reports read at once at most: the kernel keeps one, or four with an OUT endpoint.
 const LED_REPORTS_MAX: usize = 16;
 
-/// Attempts to fill a controller's buffer before it is taken to have none: what is in it may have to leave first.
-const FILL_ATTEMPTS: usize = 3;
+/// Attempts to write two reports at once before the controller is taken to have no buffer: what is in it may have
+/// to leave first.
+const PAIR_ATTEMPTS: usize = 3;
 
 /// What the link needs of a node of f_hid.
 pub(super) trait Node: Send {
@@ -63,6 +65,8 @@ pub(super) trait Node: Send {
     fn reopen(&mut self, now: Timestamp) -> Result<(), Errno>;
     /// Hand over one report.
     fn write(&mut self, report: [u8; Report::BYTES]) -> Result<(), Errno>;
+    /// Hand over two reports with nothing between them. False if only the first was taken.
+    fn write_pair(&mut self, reports: [[u8; Report::BYTES]; 2]) -> Result<bool, Errno>;
     /// The next lock light report; EAGAIN if there is none, another error while the function is disabled.
     fn read(&mut self) -> Result<u8, Errno>;
     /// Wait until a report may be written (true), or something can be read, or `limit` is over.
@@ -176,10 +180,8 @@ impl<N: Node> Link<N> {
 
     /// Lock lights as the host last set them. What is known stays while it is away.
     pub(super) fn host_leds(&mut self) -> Option<HostLeds> {
-        if self.stage != Stage::Away {
-            // That the host has gone is noted, and for `send` to tell.
-            let _ = self.check_enabled();
-        }
+        // That the host has gone is noted, and for `send` to tell.
+        let _ = self.check_enabled();
         self.leds
     }
 
@@ -261,9 +263,21 @@ impl<N: Node> Link<N> {
 
     /// A report in which a key goes down, with a completion that is true.
     fn press(&mut self, report: Report, deadline: Timestamp) -> Result<(), KeyboardError> {
-        if self.buffers {
-            self.fill_buffer(deadline)?;
+        for _ in 0..PAIR_ATTEMPTS {
+            if !self.buffers {
+                break;
+            }
+            // A report that changes nothing, for the buffer.
+            let pair = [self.host, report].map(Report::to_bytes);
+            let both = self.try_write(deadline, |node| node.write_pair(pair))?;
+            let (report, asked) = if both { (report, true) } else { (self.host, false) };
+            self.in_flight = Some(Flight { report, asked });
+            self.complete(deadline)?;
+            if both {
+                return Ok(());
+            }
         }
+        self.buffers = false;
         self.write(report, true, deadline)?;
         if self.node.wait(Duration::ZERO) {
             // It is in the controller's buffer. The same behind it is fetched only after it.
@@ -273,21 +287,6 @@ impl<N: Node> Link<N> {
         self.complete(deadline)
     }
 
-    /// Put a report that changes nothing into the controller's buffer.
-    fn fill_buffer(&mut self, deadline: Timestamp) -> Result<(), KeyboardError> {
-        for _ in 0..FILL_ATTEMPTS {
-            self.write(self.host, false, deadline)?;
-            if self.node.wait(Duration::ZERO) {
-                self.in_flight = None;
-                return Ok(());
-            }
-            // The buffer was still taken. Now it is not.
-            self.complete(deadline)?;
-        }
-        self.buffers = false;
-        Ok(())
-    }
-
     fn deliver(&mut self, report: Report, asked: bool, deadline: Timestamp) -> Result<(), KeyboardError> {
         self.write(report, asked, deadline)?;
         self.complete(deadline)
@@ -295,13 +294,20 @@ impl<N: Node> Link<N> {
 
     /// Hand a report to the controller.
     fn write(&mut self, report: Report, asked: bool, deadline: Timestamp) -> Result<(), KeyboardError> {
+        self.try_write(deadline, |node| node.write(report.to_bytes()))?;
+        self.in_flight = Some(Flight { report, asked });
+        Ok(())
+    }
+
+    fn try_write<T>(
+        &mut self,
+        deadline: Timestamp,
+        mut write: impl FnMut(&mut N) -> Result<T, Errno>,
+    ) -> Result<T, KeyboardError> {
         let mut waited = false;
         loop {
-            match self.node.write(report.to_bytes()) {
-                Ok(()) => {
-                    self.in_flight = Some(Flight { report, asked });
-                    return Ok(());
-                }
+            match write(&mut self.node) {
+                Ok(written) => return Ok(written),
                 Err(Errno::EINTR) => {}
                 // What another process has left in flight has to go first. Refused again: dwc2 with a host asleep.
                 Err(Errno::EAGAIN) if !waited => {

@@ -1,0 +1,104 @@
+# shellcheck shell=bash
+# Sourced after setup.sh: runs test programs under a real kernel of their own, with uinput and with dummy_hcd as
+# the wire between a USB gadget and its host. An emulated PC with Debian's amd64 kernel, busybox and the programs,
+# all in RAM.
+
+# shellcheck disable=SC2154 # cache comes from setup.sh.
+readonly kernel_vm=$cache/kernel-vm
+# The modules that the tests need; what these depend on is found.
+readonly kernel_modules=(libcomposite usb_f_hid usb_f_acm dummy_hcd usbhid hid-generic evdev uinput)
+
+# Downloads and unpacks the newest kernel of the series that the appliance has, and busybox.
+fetch_kernel() {
+    local image
+    install_packages busybox-static cpio kmod qemu-system-x86 xz-utils
+    image=$(apt-cache search --names-only '^linux-image-6[.]12[.][0-9+a-z]*-amd64$' | cut -d' ' -f1 |
+        grep -v -e -cloud- -e -rt- | sort -V | tail -n1)
+    [[ -n $image ]] || die "apt knows no linux-image-6.12 for amd64"
+    [[ -e $kernel_vm/$image ]] && return 0
+    say "fetching $image"
+    rm -rf "$kernel_vm"
+    mkdir -p "$kernel_vm/$image.new"
+    (cd "$kernel_vm" && apt-get download -q "$image" >&2 && dpkg-deb -x "$image"_*.deb "$image.new")
+    depmod -b "$kernel_vm/$image.new" "$(ls "$kernel_vm/$image.new/lib/modules")"
+    rm "$kernel_vm/$image"_*.deb
+    mv "$kernel_vm/$image.new" "$kernel_vm/$image"
+}
+
+# add_module TREE MODULES NAME: copies a module, and before it what it depends on, and notes the order.
+add_module() {
+    local tree=$1 modules=$2 path dependency
+    [[ -e $tree/modules/$3.ko ]] && return 0
+    path=$(sed -n "s|^\([^:]*/$3\.ko[^:]*\):.*|\1|p" "$modules/modules.dep")
+    # Not there: built into the kernel.
+    [[ -n $path ]] || return 0
+    for dependency in $(sed -n "s|^$path: *||p" "$modules/modules.dep" | tr ' ' '\n' | tac); do
+        dependency=${dependency##*/}
+        add_module "$tree" "$modules" "${dependency%%.ko*}"
+    done
+    case $path in
+        *.xz) xz -dc "$modules/$path" >"$tree/modules/$3.ko" ;;
+        *) cp "$modules/$path" "$tree/modules/$3.ko" ;;
+    esac
+    printf '%s\n' "$3" >>"$tree/modules/order"
+}
+
+# run_under_kernel COMMAND...: boots, runs each command (a program of this machine and its arguments, in one
+# string), shows what they print, and fails if one fails.
+run_under_kernel() {
+    local image modules tree log command program library
+    image=$(find "$kernel_vm" -mindepth 1 -maxdepth 1 -name 'linux-image-*' | head -n1)
+    modules=$(find "$image/lib/modules" -mindepth 1 -maxdepth 1)
+    tree=$(mktemp -d)
+    mkdir -p "$tree"/{bin,dev,modules,proc,sys,tmp}
+    cp /bin/busybox "$tree/bin/"
+    for command in "${kernel_modules[@]}"; do add_module "$tree" "$modules" "$command"; done
+    for command in "$@"; do
+        program=${command%% *}
+        for library in $(ldd "$program" | grep -o '/[^ ]*'); do
+            mkdir -p "$tree${library%/*}"
+            cp -L "$library" "$tree$library"
+        done
+        strip -o "$tree/bin/${program##*/}" "$program"
+        printf '/bin/%s\n' "${program##*/}${command#"$program"}" >>"$tree/commands"
+    done
+    cat >"$tree/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t tmpfs tmpfs /tmp
+while read -r module; do insmod "/modules/$module.ko"; done </modules/order
+mount -t configfs configfs /sys/kernel/config
+export ORATYPE_UDC=dummy_udc.0
+while read -r command; do $command || failed=1; done </commands
+[ -n "$failed" ] || echo "under its kernel: all passed"
+poweroff -f
+INIT
+    chmod +x "$tree/init"
+    (cd "$tree" && find . | cpio -o -H newc --quiet | gzip -1) >"$kernel_vm/initrd"
+    rm -rf "$tree"
+    log=$(mktemp)
+    # Four times what it takes on two cores.
+    timeout 400 qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 512 -nodefaults \
+        -display none -serial stdio -no-reboot -kernel "$image"/boot/vmlinuz-* -initrd "$kernel_vm/initrd" \
+        -append "console=ttyS0 quiet loglevel=1 panic=-1 rdinit=/init" </dev/null | tr -d '\r' | tee "$log"
+    grep -q '^under its kernel: all passed' "$log" || die "a test failed under its kernel"
+    rm -f "$log"
+}
+
+# The program that cargo builds for a test target: built_test ARGUMENT-OF-CARGO...
+built_test() {
+    (cd "$root" && cargo test --release --locked --no-run --message-format=json "$@") |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n1
+}
+
+# The tests that need a kernel of their own; ends with a failure if one does.
+kernel_tests() {
+    local hal gadget
+    fetch_kernel
+    hal=$(built_test -p oratype-hal --lib)
+    gadget=$(built_test -p oratype-tests --test usb_gadget)
+    run_under_kernel "$hal uinput" "$gadget --test-threads=1"
+}
