@@ -20,3 +20,9 @@ prepare_vm() {
     [[ -n $newest ]] || die "cargo has built no unit tests of hal"
     cp "$newest" "$vm_programs/hal-tests"
 }
+
+# The image that scripts/build-image leaves.
+image_file() {
+    printf '%s/image/out/oratype-%s.img' "$cache" \
+        "$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n1)"
+}

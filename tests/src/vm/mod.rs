@@ -35,8 +35,13 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Of console and log, when something went wrong.
 const TAIL_LINES: usize = 60;
 
-/// An emulated machine takes all the cores it gets; two at a time would only disturb each other.
+/// An emulated machine takes all the cores it gets, and must keep up with sound: nothing else may run beside it.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Wait until no other test has a machine, or prepares one. To be kept until the test is over.
+pub fn turn() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Permissions of what tests bring along.
 const EXECUTABLE: u32 = 0o755;
@@ -133,7 +138,6 @@ pub struct Guest {
     unplugged: u32,
     light_changes: Vec<(Duration, bool)>,
     _folder: TempDir,
-    _turn: MutexGuard<'static, ()>,
 }
 
 /// A request under way.
@@ -141,12 +145,11 @@ pub struct Guest {
 pub struct Pending(u64);
 
 impl Guest {
-    /// Switch a machine on.
+    /// Switch a machine on, when it is the test's [`turn`].
     ///
     /// # Panics
     /// If it does not start.
     pub fn start(boot: &Boot<'_>) -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let gpio = boot.machine.board().gpio.expect("the boards that are emulated have a button and a light");
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         let initrd = folder.path().join("initrd");
@@ -215,7 +218,6 @@ impl Guest {
             unplugged: 0,
             light_changes: Vec::new(),
             _folder: folder,
-            _turn: turn,
         };
         if boot.machine == Machine::Virt {
             let path = device_path(qmp, "pl061").expect("the GPIO controller of the machine");
