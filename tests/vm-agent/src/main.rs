@@ -19,6 +19,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::{env, fs, process, thread};
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{self, Signal};
@@ -57,7 +58,11 @@ fn serve() -> Result<(), Failure> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     for (kind, target) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")] {
         fs::create_dir_all(target)?;
-        mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>)?;
+        match mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>) {
+            // /init was faster, and this process has what it mounted.
+            Ok(()) | Err(Errno::EBUSY) => {}
+            Err(errno) => return Err(format!("{target}: {errno}").into()),
+        }
     }
     let (requests, port) = Port::open(&env::var(oratype_vm_agent::PORT)?)?;
     port.send(&Message::Ready)?;
