@@ -3,22 +3,13 @@
 
 readonly vm_programs=$cache/vm
 
-# Installs QEMU, and builds what the tests run inside the emulated machine: .cache/vm/vm-agent, and
-# .cache/vm/hal-tests, the unit tests of hal.
+# Installs QEMU, and builds what the tests run inside the emulated machine: .cache/vm/vm-agent.
 prepare_vm() {
     install_packages qemu-system-arm
     ensure_cross
     mkdir -p "$vm_programs"
     cross_build -p oratype-vm-agent
     cp "$cross_out/vm-agent" "$vm_programs/"
-    cross_build -p oratype-hal --tests
-    # The name has a hash in it; older ones stay where they are.
-    local tests=("$cross_out"/deps/oratype_hal-*[!.d]) newest=
-    for file in "${tests[@]}"; do
-        [[ -x $file && ($file -nt $newest || -z $newest) ]] && newest=$file
-    done
-    [[ -n $newest ]] || die "cargo has built no unit tests of hal"
-    cp "$newest" "$vm_programs/hal-tests"
 }
 
 # The image that scripts/build-image leaves.

@@ -32,8 +32,6 @@ pub struct Appliance {
     pub contents: Contents,
     modules: Vec<Module>,
     agent: PathBuf,
-    /// The unit tests of `hal`, built for the machine.
-    pub hal_tests: PathBuf,
     /// For the emulator: the kernel and what else it wants as files.
     folder: TempDir,
 }
@@ -57,7 +55,7 @@ impl Appliance {
             write(folder.path(), name, file);
         }
         let agent = programs.join("vm-agent");
-        Some(Self { image, contents, modules, agent, hal_tests: programs.join("hal-tests"), folder })
+        Some(Self { image, contents, modules, agent, folder })
     }
 
     fn file(&self, name: &str) -> PathBuf {
