@@ -21,7 +21,7 @@ use nix::sys::termios;
 use oratype::typing::{TypingOutcome, Typist};
 use oratype_hal::hid::{GadgetKeyboard, Keyboard};
 use oratype_hal::time::MonotonicClock;
-use oratype_tests::needs::not_run;
+use oratype_tests::needs::run_elsewhere;
 
 /// As the host composes it: manufacturer and product.
 const NAME: &str = "Oratype Oratype dictation keyboard";
@@ -37,7 +37,7 @@ const TEXT: &str = "Pack my box with five dozen Liquor Jugs, then type 012345678
 fn controller() -> Option<(String, MutexGuard<'static, ()>)> {
     static ONE: Mutex<()> = Mutex::new(());
     let Ok(udc) = std::env::var("ORATYPE_UDC") else {
-        not_run("no USB device controller for tests (ORATYPE_UDC)");
+        run_elsewhere("no USB device controller for tests (ORATYPE_UDC)");
         return None;
     };
     Some((udc, ONE.lock().unwrap_or_else(PoisonError::into_inner)))
