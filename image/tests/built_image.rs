@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 fn not_run(reason: &str) {
     assert!(env::var_os("ORATYPE_REQUIRE_ALL").is_none(), "NOT RUN: {reason}");
     // Written past the test harness, which would show it for failed tests only.
-    let _ = writeln!(std::io::stderr(), "NOT RUN: {reason}");
+    let _ = std::io::stderr().write_all(format!("NOT RUN: {reason}\n").as_bytes());
 }
 
 fn workspace() -> &'static Path {

@@ -19,7 +19,7 @@ pub fn not_run(reason: &str) {
 /// Say that a test cannot run here. `scripts/test` runs it elsewhere, in a machine made for it.
 pub fn run_elsewhere(reason: &str) {
     // Written past the test harness, which would show it for failed tests only.
-    let _ = writeln!(std::io::stderr(), "NOT RUN: {reason}");
+    let _ = std::io::stderr().write_all(format!("NOT RUN: {reason}\n").as_bytes());
 }
 
 /// The repository.
