@@ -260,11 +260,15 @@ impl Pipeline {
 
     /// Wait for every thread, and say what went wrong, if anything did.
     pub fn join(self) -> Vec<Fault> {
-        let Self { mut capture, done, listen, recognise, typing, .. } = self;
+        let Self { mut capture, stop, done, listen, recognise, typing, .. } = self;
         // The type thread ends last, unless it fails; then nobody needs to hear any more.
         let _ = done.recv();
+        stop.store(true, Ordering::Relaxed);
         capture.stop();
         let mut faults = Vec::new();
+        // After a panic there the others have nobody to work for, and are not waited for: somebody starts this
+        // program again.
+        let Ok(typed) = typing.join() else { return vec![Fault::Panicked("type")] };
         match listen.join() {
             Ok(Ok(())) => {}
             Ok(Err(error)) => faults.push(Fault::Listen(error)),
@@ -275,11 +279,7 @@ impl Pipeline {
             Ok(lost) => faults.push(Fault::Lost(lost)),
             Err(_) => faults.push(Fault::Panicked("recognise")),
         }
-        match typing.join() {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => faults.push(fault),
-            Err(_) => faults.push(Fault::Panicked("type")),
-        }
+        faults.extend(typed.err());
         faults
     }
 }
@@ -357,7 +357,8 @@ impl RecogniseThread<'_> {
                 Work::Report => {
                     let restarts = self.supervisor.stats().restarts.load(Ordering::Relaxed);
                     let text = Facts::gather(&self.about, self.status, restarts).status_report();
-                    if jobs.send(Job::OwnWords(self.composer.own_words(&text))).is_err() {
+                    let words = Job::OwnWords(self.composer.own_words(&text));
+                    if !self.send(jobs, words) {
                         break;
                     }
                 }

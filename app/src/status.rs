@@ -165,7 +165,7 @@ pub const TABLE: [Row; 12] = [
     error(
         Cause::Recogniser,
         "error: recogniser",
-        "a piece of speech could not be recognised, even at the third try; say it again",
+        "a piece of speech could not be recognised, even at the third try: say it again. Or the recogniser does not start, and is tried again",
     ),
     error(
         Cause::TextLost,
@@ -300,6 +300,15 @@ impl From<&Fault> for Cause {
     }
 }
 
+fn set_bit(bits: &AtomicU16, cause: Cause, set: bool) {
+    let bit = 1 << cause as u8;
+    if set {
+        bits.fetch_or(bit, Ordering::Relaxed);
+    } else {
+        bits.fetch_and(!bit, Ordering::Relaxed);
+    }
+}
+
 /// The flags.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -312,6 +321,8 @@ pub struct Status {
     last_fault: AtomicU8,
     /// What is not there at the moment: a bit for each cause, by its number.
     lacking: AtomicU16,
+    /// What nobody knows of yet whether it is there: the same.
+    opening: AtomicU16,
     unfinished: AtomicU32,
     settings_problem: AtomicBool,
     /// When the light began to tell of it.
@@ -350,12 +361,12 @@ impl Status {
     /// Something that dictating needs is not there at the moment, or is there again. Unlike a fault, which one dictation
     /// leaves behind and the next clears, this is shown until it is over.
     pub fn set_lacking(&self, cause: Cause, lacking: bool) {
-        let bit = 1 << cause as u8;
-        if lacking {
-            self.lacking.fetch_or(bit, Ordering::Relaxed);
-        } else {
-            self.lacking.fetch_and(!bit, Ordering::Relaxed);
-        }
+        set_bit(&self.lacking, cause, lacking);
+    }
+
+    /// Whether it is there turns out now, for the first time: until then the device is not ready.
+    pub fn set_opening(&self, cause: Cause, opening: bool) {
+        set_bit(&self.opening, cause, opening);
     }
 
     /// What is not there; of several things the one that a person is least likely to mend by plugging it in.
@@ -406,7 +417,7 @@ impl Status {
             Light::HostAway
         } else if self.unfinished.load(Ordering::Relaxed) > 0 {
             Light::Working
-        } else if !flag(&self.ready) {
+        } else if !flag(&self.ready) || self.opening.load(Ordering::Relaxed) != 0 {
             Light::Booting
         } else if self.shows_settings_problem(now) {
             Light::Error(Cause::Settings)

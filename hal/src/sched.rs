@@ -72,6 +72,20 @@ pub fn available_cores() -> Result<Vec<usize>, SchedError> {
     Ok((0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true)).collect())
 }
 
+/// The cores that are switched on, in ascending order, whatever this process may use of them.
+pub fn online_cores() -> std::io::Result<Vec<usize>> {
+    std::fs::read_to_string("/sys/devices/system/cpu/online").map(|list| cores_of(&list))
+}
+
+/// A list of the kernel's, such as `0,2-3`; what is no number is left out.
+fn cores_of(list: &str) -> Vec<usize> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+    };
+    list.split(',').filter_map(range).flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +115,14 @@ mod tests {
         })
         .join()
         .unwrap();
+    }
+
+    #[test]
+    fn online_cores_are_listed() {
+        assert_eq!(cores_of("0,2-3\n"), [0, 2, 3]);
+        assert_eq!(cores_of(" \n"), []);
+        let online = online_cores().unwrap();
+        assert!(available_cores().unwrap().iter().all(|core| online.contains(core)));
     }
 
     #[test]

@@ -6,6 +6,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=$root/.cache
 models=$cache/models
 readonly root cache models
+# Some tools are where only root looks: depmod, fsck.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 # shellcheck disable=SC2034 # Not every script runs the program.
 readonly oratype=${CARGO_TARGET_DIR:-$root/target}/release/oratype
 

@@ -327,6 +327,12 @@ fn program_killed(guest: &mut Guest) {
     guest.done(Asked::Signal { pid: program.pid, signal: Signal::SIGKILL as i32 });
     guest.wait_for_line("program started", line);
     guest.wait_until_ready_from(line);
+    // The partition that the dead program left behind does not keep the next one off its cores.
+    guest.wait("a recogniser with all its cores", |guest| {
+        let processes = guest.processes();
+        let mut commands = processes.iter().map(|process| process.command.as_str());
+        commands.any(|command| command.contains("--threads 3 --cores 1,2,3")).then_some(())
+    });
 }
 
 /// Proof c: what fails is got over, and loses no word.

@@ -87,8 +87,12 @@ impl<T> Attendant<T> {
         let name = self.kind.name;
         // What the log said last: the same thing every second is not news.
         let mut said = None;
+        // A driver that hangs in its first attempt leaves the light blinking, not ready.
+        self.set_opening(true);
         loop {
-            match (self.open)() {
+            let tried = (self.open)();
+            self.set_opening(false);
+            match tried {
                 Ok(device) => {
                     log::info!("{name} opened");
                     said = None;
@@ -114,6 +118,12 @@ impl<T> Attendant<T> {
             if let Err(RecvTimeoutError::Disconnected) = failed.recv_timeout(self.pause) {
                 return;
             }
+        }
+    }
+
+    fn set_opening(&self, opening: bool) {
+        if let Some(cause) = self.kind.lacking {
+            self.status.set_opening(cause, opening);
         }
     }
 

@@ -70,6 +70,10 @@ pub(super) fn board(name: Option<&str>) -> Result<(Board, String), Refusal> {
 
 /// A board with no more cores than there are.
 fn on_cores(mut board: Board, available: &[usize]) -> Board {
+    // An appliance may use them all. It would not know by asking: a partition that a killed predecessor left behind
+    // keeps this process off the recogniser's cores.
+    let online = if is_appliance(&board) { sched::online_cores().ok() } else { None };
+    let available = online.as_deref().unwrap_or(available);
     board.recogniser_cores.retain(|core| available.contains(core));
     if board.recogniser_cores.is_empty() {
         board.recogniser_cores.extend(available.last());

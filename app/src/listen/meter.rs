@@ -14,9 +14,9 @@ const WINDOWS: usize = 10;
 /// Windows that a dictation must have for its level to count: longer than any press of the gesture that asks for the
 /// report, with its tail.
 const DICTATION_WINDOWS_MIN: u32 = 15;
-/// Below this nothing comes from a microphone: the noise of one that is wired lies higher (INMP441: -87 dBFS, and 20 dB
-/// of gain), and a data line without one gives zeros.
-pub const SILENT_DBFS: f32 = -80.0;
+/// Below this nothing comes from a microphone: the noise of one that is wired lies higher (INMP441: -87 dBFS, and at
+/// least -20 dB of gain), and a data line without one gives zeros.
+pub const SILENT_DBFS: f32 = -120.0;
 /// What digital silence is said to be, dBFS: below the quietest step of 24 bits.
 const SILENCE_DBFS: f32 = -150.0;
 

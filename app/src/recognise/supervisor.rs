@@ -58,7 +58,7 @@ pub struct SupervisorOptions {
 impl SupervisorOptions {
     /// The longest that the caller waits between two marks of life.
     pub fn step_max(&self) -> Duration {
-        self.timeout.max(START_TIMEOUT)
+        (self.timeout * TRIES_MAX).max(START_TIMEOUT)
     }
 }
 
@@ -102,11 +102,12 @@ pub struct RecogniserStats {
 
 /// A recogniser process, kept alive.
 pub struct Supervisor {
+    /// None before the first start, and after a crash or a hang until the next request. Dropped before the options,
+    /// whose partition cannot be removed with a process in it.
+    running: Option<Running>,
     options: SupervisorOptions,
     memory: SharedMemory,
     stats: Arc<RecogniserStats>,
-    /// None before the first start, and after a crash or a hang until the next request.
-    running: Option<Running>,
     /// For an appliance, which has nobody to tell and nothing better to do: a recogniser that does not start is tried
     /// for ever, and this says so. Otherwise it is tried for a while.
     for_ever: Option<Arc<Status>>,
@@ -205,7 +206,7 @@ impl Supervisor {
         let mut tries = 0;
         loop {
             tries += 1;
-            let error = match self.ask(&request, caller) {
+            let error = match self.ask(&request, tries, caller) {
                 Ok(transcript) => return Ok(transcript),
                 Err(error) => error,
             };
@@ -218,15 +219,16 @@ impl Supervisor {
         }
     }
 
-    /// Ask the recogniser, a new one if there is none.
-    fn ask(&mut self, request: &Request, caller: &Caller) -> Result<Transcript, RecogniseError> {
+    /// Ask the recogniser, a new one if there is none. Each try has longer: one that is only slow must not be killed at
+    /// the same place again.
+    fn ask(&mut self, request: &Request, tries: u32, caller: &Caller) -> Result<Transcript, RecogniseError> {
         self.ensure_running(caller)?;
         let Some(running) = &self.running else { return Err(RecogniseError::Failed) };
         caller.alive.mark();
         let fault = match running
             .link
             .send(request)
-            .and_then(|()| running.link.receive(Some(self.options.timeout)))
+            .and_then(|()| running.link.receive(Some(self.options.timeout * tries)))
         {
             Ok(Reply::Transcript(transcript)) => {
                 self.note_memory();

@@ -61,6 +61,8 @@ pub struct Typist<K> {
     /// may still be on its way.
     letting_go: bool,
     next_report_at: Timestamp,
+    /// The host took no report, or was not met, when last asked.
+    away: bool,
 }
 
 impl<K: Keyboard> Typist<K> {
@@ -73,18 +75,21 @@ impl<K: Keyboard> Typist<K> {
             held: Report::RELEASED,
             letting_go: false,
             next_report_at: Timestamp::ZERO,
+            away: false,
         }
     }
 
     /// Look for the host while there is nothing to type; whether it is there. See [`Keyboard::meet_host`].
     pub fn meet_host(&mut self) -> bool {
-        self.keyboard.meet_host()
+        let is_there = self.keyboard.meet_host();
+        self.away = !is_there;
+        is_there
     }
 
     /// Type `text`. Blocks until it is typed, `stop` answers true, or the keyboard fails.
     ///
     /// `stop` is asked before each character, and at least every 50 ms while the host is away. `host_away` is told
-    /// true when the host turns out to be away and false when it has taken a report again.
+    /// true when the host turns out to be away, and false when it has taken a report again.
     pub fn type_text(
         &mut self,
         text: &str,
@@ -166,16 +171,15 @@ impl<K: Keyboard> Typist<K> {
         host_away: &mut impl FnMut(bool),
     ) -> Result<(), Interrupted> {
         self.clock.sleep_until(self.next_report_at);
-        let mut away = false;
         let result = loop {
             let tried_at = self.clock.now();
             match self.keyboard.send(report) {
                 Ok(()) => break Ok(()),
                 Err(KeyboardError::HostAway) if stop() => break Err(Interrupted::StoppedAway),
                 Err(KeyboardError::HostAway) => {
-                    if !away {
+                    if !self.away {
                         host_away(true);
-                        away = true;
+                        self.away = true;
                     }
                     // Returns at once where the keyboard itself has waited as long.
                     self.clock.sleep_until(tried_at + RETRY_INTERVAL);
@@ -184,8 +188,9 @@ impl<K: Keyboard> Typist<K> {
             }
         };
         if result.is_ok() {
-            if away {
+            if self.away {
                 host_away(false);
+                self.away = false;
             }
             self.held = report;
             self.next_report_at = self.clock.now() + self.report_interval;

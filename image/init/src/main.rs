@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     // configfs is a module.
     mounts::mount_all(&mounts::AFTER_MODULES);
     card::provide_settings();
-    let arguments = arguments(std::env::args().skip(1));
+    let arguments = arguments(std::env::args_os().skip(1).filter_map(|word| word.into_string().ok()));
     supervise::forever(PROGRAM, &arguments)
 }
 

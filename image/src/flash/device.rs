@@ -59,9 +59,10 @@ impl Device {
         let partitions = children.filter(|child| child.join("partition").exists());
         let volumes: Vec<_> = std::iter::once(folder.to_owned()).chain(partitions).collect();
         let users = volumes.iter().flat_map(|volume| users(volume, mounts, swaps)).collect();
-        // A USB card reader and a card in an MMC slot say 0 in `removable` at times.
+        // A USB card reader and a card in an MMC slot say 0 in `removable` at times. What is soldered in says "MMC".
         let hangs_on = folder.to_string_lossy();
-        let can_be_unplugged = hangs_on.contains("/usb") || hangs_on.contains("/mmc_host/");
+        let is_card = hangs_on.contains("/mmc_host/") && text("device/type") == "SD";
+        let can_be_unplugged = hangs_on.contains("/usb") || is_card;
         Self {
             path: PathBuf::new(),
             is_whole: !folder.join("partition").exists(),
