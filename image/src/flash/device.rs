@@ -192,6 +192,12 @@ mod tests {
         assert!(!Device::from_sysfs(&folder.join("sdx1"), "", "").is_whole);
         let disk = sysfs(root.path(), "devices/pci/ata1", "0\n");
         assert!(!Device::from_sysfs(&disk, "", "").is_removable);
+        // In a slot for cards, or soldered in.
+        for (kind, is_card) in [("SD\n", true), ("MMC\n", false)] {
+            let slot = sysfs(root.path(), "devices/platform/mmc_host/mmc0", "0\n");
+            fs::write(slot.join("device/type"), kind).unwrap();
+            assert_eq!(Device::from_sysfs(&slot, "", "").is_removable, is_card, "{kind}");
+        }
     }
 
     #[test]
