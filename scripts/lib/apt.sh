@@ -5,6 +5,10 @@
 
 readonly debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
+# The Debian release whose kernel, firmware and libraries are in the image.
+# shellcheck disable=SC2034 # For those who source this file.
+readonly appliance_suite=trixie
+
 # Prints the name of this machine's Debian release.
 host_codename() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
 

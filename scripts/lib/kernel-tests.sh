@@ -1,38 +1,24 @@
 # shellcheck shell=bash
-# Sourced after setup.sh: runs test programs under a real kernel of their own, with uinput and with dummy_hcd as
-# the wire between a USB gadget and its host. An emulated PC with Debian's amd64 kernel, busybox and the programs,
-# all in RAM.
+# Sourced after setup.sh and apt.sh: runs test programs under a real kernel of their own, with uinput,
+# and with dummy_hcd as the wire between a USB gadget and its host. An emulated PC with the kernel,
+# busybox and the programs, all in RAM.
 
 # shellcheck disable=SC2154 # cache comes from setup.sh.
 readonly kernel_vm=$cache/kernel-vm
 # The modules that the tests need; what these depend on is found.
 readonly kernel_modules=(libcomposite usb_f_hid usb_f_acm dummy_hcd usbhid hid-generic evdev uinput)
 
-# The package of the newest kernel of that series that apt knows; nothing if it knows none.
-newest_kernel() {
-    apt-cache search --names-only '^linux-image-6[.]12[.][0-9+a-z]*-amd64$' | cut -d' ' -f1 |
-        { grep -v -e -cloud- -e -rt- || true; } | sort -V | tail -n1
-}
-
-# Downloads and unpacks the newest kernel of the series that the appliance has, and busybox.
+# Downloads and unpacks the kernel of the appliance's release, for this machine's processor, and busybox.
 fetch_kernel() {
-    local image
+    local package
     install_packages busybox-static cpio kmod qemu-system-x86 xz-utils
-    image=$(newest_kernel)
-    if [[ -z $image || ! -e $kernel_vm/$image ]]; then
-        # The lists may be older than the kernel in the archive.
-        as_root apt-get update -qq
-        image=$(newest_kernel)
-    fi
-    [[ -n $image ]] || die "apt knows no linux-image-6.12 for amd64: is Debian's security archive among its sources?"
-    [[ -e $kernel_vm/$image ]] && return 0
-    say "fetching $image"
-    rm -rf "$kernel_vm"
-    mkdir -p "$kernel_vm/$image.new"
-    (cd "$kernel_vm" && apt-get download -q "$image" >&2 && dpkg-deb -x "$image"_*.deb "$image.new")
-    depmod -b "$kernel_vm/$image.new" "$(ls "$kernel_vm/$image.new/lib/modules")"
-    rm "$kernel_vm/$image"_*.deb
-    mv "$kernel_vm/$image.new" "$kernel_vm/$image"
+    private_apt kernel amd64 main "$appliance_suite"
+    package=$(APT_CONFIG=$cache/apt/kernel/apt.conf apt-cache depends linux-image-amd64 |
+        sed -n 's/.*Depends: \(linux-image-[^ ]*\)$/\1/p')
+    [[ -n $package ]] || die "$appliance_suite has no linux-image-amd64"
+    unpack_packages kernel "$kernel_vm/kernel" "$package"
+    ln -sfn usr/lib "$kernel_vm/kernel/lib"
+    depmod -b "$kernel_vm/kernel" "$(ls "$kernel_vm/kernel/lib/modules")"
 }
 
 # add_module TREE MODULES NAME: copies a module, and before it what it depends on, and notes the order.
@@ -56,9 +42,8 @@ add_module() {
 # run_under_kernel COMMAND...: boots, runs each command (a program of this machine and its arguments, in one
 # string), shows what they print, and fails if one fails.
 run_under_kernel() {
-    local image modules tree log command program library
-    image=$(find "$kernel_vm" -mindepth 1 -maxdepth 1 -name 'linux-image-*' | head -n1)
-    modules=$(find "$image/lib/modules" -mindepth 1 -maxdepth 1)
+    local modules tree log command program library
+    modules=$(find "$kernel_vm/kernel/lib/modules/" -mindepth 1 -maxdepth 1)
     tree=$(mktemp -d)
     mkdir -p "$tree"/{bin,dev,modules,proc,sys,tmp}
     cp /bin/busybox "$tree/bin/"
@@ -92,7 +77,7 @@ INIT
     log=$(mktemp)
     # Four times what it takes on two cores.
     timeout 400 qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 512 -nodefaults \
-        -display none -serial stdio -no-reboot -kernel "$image"/boot/vmlinuz-* -initrd "$kernel_vm/initrd" \
+        -display none -serial stdio -no-reboot -kernel "$kernel_vm"/kernel/boot/vmlinuz-* -initrd "$kernel_vm/initrd" \
         -append "console=ttyS0 quiet loglevel=1 panic=-1 rdinit=/init" </dev/null | tr -d '\r' | tee "$log"
     grep -q '^under its kernel: all passed' "$log" || die "a test failed under its kernel"
     # One that uinput's absence lets through, and one that nothing is left of.
