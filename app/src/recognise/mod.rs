@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`thread`] | the thread that asks for transcripts and has them composed |
 //! | [`supervisor`] | keeps the recogniser process alive, in the program's process |
 //! | [`worker`] | the recogniser process itself |
 //! | [`protocol`], [`audio`] | what they say, and the memory they share |
@@ -18,5 +19,6 @@ mod mel;
 pub mod policy;
 pub mod protocol;
 pub mod supervisor;
+pub mod thread;
 pub mod verdict;
 pub mod worker;
