@@ -192,6 +192,7 @@ impl Pipeline {
                     pre_roll: settings.audio.pre_roll,
                     tail: settings.audio.tail,
                     end_after_silence: settings.dictation.end_after_silence,
+                    early: settings.recogniser.early,
                 },
                 pool,
                 SpeechDetector::new(parts.vad),

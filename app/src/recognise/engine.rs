@@ -56,6 +56,8 @@ pub struct Sound<'a> {
     pub samples: &'a [f32],
     /// Where the last word in it ends, samples.
     pub speech_end: usize,
+    /// Asked before each step: whether nobody needs the text any more.
+    pub is_withdrawn: &'a dyn Fn() -> bool,
 }
 
 /// How one attempt decodes.
@@ -76,6 +78,8 @@ pub enum Ending {
     Loop,
     /// More tokens than anybody can say in that time.
     TooLong,
+    /// Nobody needs it any more.
+    Withdrawn,
 }
 
 /// What one attempt gave.
@@ -218,6 +222,9 @@ impl Engine {
             }
             if tokens.len() >= token_cap || past >= 2 * TOKENS_MAX {
                 break Ending::TooLong;
+            }
+            if (segment.is_withdrawn)() {
+                break Ending::Withdrawn;
             }
             self.step(choice.token as WhisperTokenId, &mut past)?;
         };

@@ -53,6 +53,10 @@ pub fn product(engine: &mut Engine, segment: Sound) -> Result<Transcript, Engine
             engine.attempt(segment, attempt)?
         };
         fill(&mut transcript, engine, &decoded, attempt.audio_ctx);
+        transcript.withdrawn = decoded.ending == Ending::Withdrawn;
+        if transcript.withdrawn {
+            break;
+        }
         transcript.suspect = doubtful(&decoded, &transcript.text);
         if !transcript.suspect {
             break;
@@ -64,7 +68,7 @@ pub fn product(engine: &mut Engine, segment: Sound) -> Result<Transcript, Engine
 
 /// Recognise a moment of silence, so that every weight has been touched before the first word.
 pub fn warm_up(engine: &mut Engine) -> Result<(), EngineError> {
-    let silence = Sound { samples: &[], speech_end: 0 };
+    let silence = Sound { samples: &[], speech_end: 0, is_withdrawn: &|| false };
     engine.attempt(silence, Attempt { audio_ctx: BLOCK_POSITIONS, timestamps: true }).map(drop)
 }
 

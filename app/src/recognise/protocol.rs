@@ -12,6 +12,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{self, MsgFlags};
 use serde::{Deserialize, Serialize};
 
+use super::audio::Ticket;
+
 /// Longest text of one segment, bytes. A segment is at most 28 s; the fastest speech is some 25 characters a
 /// second, and the decoder stops at 224 tokens whatever happens.
 pub const TEXT_BYTES_MAX: usize = 2048;
@@ -43,6 +45,8 @@ pub struct Request {
     pub speech_end: u32,
     /// How to go about it.
     pub engine: Engine,
+    /// Where it is recognised early: the mark by which it may be withdrawn meanwhile.
+    pub ticket: Option<Ticket>,
 }
 
 /// From the recogniser to the program.
@@ -79,6 +83,8 @@ pub struct Transcript {
     pub retries: u32,
     /// A guard tripped even with the widest context: the text may be cut short.
     pub suspect: bool,
+    /// Withdrawn before it was done: there is no text.
+    pub withdrawn: bool,
     /// Mel spectrogram and encoder, all attempts.
     pub encode: Duration,
     /// Decoder, all attempts.

@@ -202,6 +202,7 @@ impl Supervisor {
             samples: segment.slot.samples().len() as u32,
             speech_end: segment.speech_end as u32,
             engine,
+            ticket: segment.ticket,
         };
         let mut tries = 0;
         loop {

@@ -76,7 +76,9 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
         };
         let cpu_before = cpu_time();
         let result = audio.segment(request.slot, request.samples).map(|samples| {
-            let segment = Sound { samples, speech_end: request.speech_end as usize };
+            let is_withdrawn = || request.ticket.is_some_and(|ticket| audio.is_withdrawn(ticket));
+            let segment =
+                Sound { samples, speech_end: request.speech_end as usize, is_withdrawn: &is_withdrawn };
             match request.engine {
                 protocol::Engine::Product => policy::product(&mut engine, segment),
                 protocol::Engine::FullContext => policy::full_context(&mut engine, segment),
