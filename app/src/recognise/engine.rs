@@ -31,8 +31,6 @@ const FIRST_TIMESTAMP_MAX: usize = 50;
 pub struct EngineOptions {
     /// Threads; at most the cores that are really free, because ggml's threads spin while they wait.
     pub threads: usize,
-    /// Fused attention kernel: cheaper on x86, dearer on ARM at short contexts.
-    pub flash_attention: bool,
 }
 
 /// What went wrong in whisper.cpp.
@@ -128,7 +126,9 @@ impl Engine {
     /// Load the model and make the state. Everything that recognition needs is allocated here.
     pub fn load(model: &Path, options: EngineOptions) -> Result<Self, EngineError> {
         let mut parameters = WhisperContextParameters::default();
-        parameters.use_gpu(false).flash_attn(options.flash_attention);
+        // Fused attention works on blocks of 256 positions and masks none of what it adds to a context: rows that an
+        // earlier segment left there would be heard. It is dearer at short contexts too.
+        parameters.use_gpu(false).flash_attn(false);
         let context = WhisperContext::new_with_params(model, parameters).map_err(EngineError::Load)?;
         let state = context.create_state().map_err(EngineError::Load)?;
         let blank = context.tokenize(" ", 4).ok().and_then(|t| t.first().map(|&id| id as usize));

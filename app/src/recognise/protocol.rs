@@ -13,6 +13,7 @@ use nix::sys::socket::{self, MsgFlags};
 use serde::{Deserialize, Serialize};
 
 use super::audio::Ticket;
+use super::policy::Decoding;
 
 /// Longest text of one segment, bytes. A segment is at most 28 s; the fastest speech is some 25 characters a
 /// second, and the decoder stops at 224 tokens whatever happens.
@@ -25,11 +26,10 @@ const PACKET_BYTES_MAX: usize = TEXT_BYTES_MAX + 256;
 pub type Text = String<TEXT_BYTES_MAX>;
 
 /// How a segment is recognised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Engine {
-    /// Oratype's own decoding: audio context cut to the segment, guarded, the widest context when a guard trips.
-    #[default]
-    Product,
+    /// Oratype's own decoding: audio context cut to the segment, guarded, a wider one when a guard trips.
+    Product(Decoding),
     /// whisper.cpp's own decoding of the padded 30 s window (beam search of five), for comparison.
     FullContext,
 }

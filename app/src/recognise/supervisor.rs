@@ -272,11 +272,11 @@ impl Running {
             .env("MALLOC_MMAP_THRESHOLD_", "131072")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null());
+        if worker.any_model {
+            command.arg("--any-model");
+        }
         if !cores.is_empty() {
             command.args(["--cores", &cores.join(",")]);
-        }
-        if worker.engine.flash_attention {
-            command.arg("--flash-attention");
         }
         let child = command
             .spawn()
