@@ -174,6 +174,7 @@ fn run_until(
             worker: WorkerOptions {
                 model,
                 any_model: false,
+                phrases: Vec::new(),
                 cores: Vec::new(),
                 engine: EngineOptions { threads: 1 },
             },

@@ -239,6 +239,7 @@ fn run_until(cause: Cause, vad: Opener<SileroVad>, microphone: Opener<Box<dyn Ca
             worker: WorkerOptions {
                 model: PathBuf::from("none"),
                 any_model: false,
+                phrases: Vec::new(),
                 cores: Vec::new(),
                 engine: EngineOptions { threads: 1 },
             },

@@ -74,6 +74,8 @@ struct RecogniserArgs {
     any_model: bool,
     #[arg(long)]
     threads: usize,
+    #[arg(long, value_delimiter = '\n')]
+    phrases: Vec<String>,
     #[arg(long, value_delimiter = ',')]
     cores: Vec<usize>,
 }
@@ -119,6 +121,7 @@ fn recogniser(args: RecogniserArgs) -> Result<ExitCode, Refusal> {
     worker::run(&WorkerOptions {
         model: args.model,
         any_model: args.any_model,
+        phrases: args.phrases,
         cores: args.cores,
         engine: EngineOptions { threads: args.threads },
     })?;

@@ -125,6 +125,7 @@ pub(super) fn recogniser(common: &Common, board: &Board, settings: &Settings) ->
         worker: WorkerOptions {
             model: common.models.join(models::WHISPER.name),
             any_model: false,
+            phrases: Vec::new(),
             cores,
             engine: EngineOptions { threads },
         },

@@ -8,7 +8,7 @@ use super::engine::{
     AUDIO_CTX_FULL, Attempt, Decoded, Ending, Engine, EngineError, SAMPLES_PER_POSITION, Sound,
 };
 use super::guard;
-use super::protocol::{Text, Transcript};
+use super::protocol::{PROMPT_TOKENS_MAX, Prompt, Text, Transcript};
 use crate::sizes::SEGMENT_SAMPLES_MAX;
 
 /// Contexts are multiples of this: a few sizes instead of a thousand, and whole vectors for the matrix kernels.
@@ -128,7 +128,7 @@ pub fn product(engine: &mut Engine, segment: Sound, decoding: &Decoding) -> Resu
 
 /// Recognise a moment of silence, so that every weight has been touched before the first word.
 pub fn warm_up(engine: &mut Engine) -> Result<(), EngineError> {
-    let silence = Sound { samples: &[], speech_end: 0, is_withdrawn: &|| false };
+    let silence = Sound { samples: &[], speech_end: 0, prompt: &[], is_withdrawn: &|| false };
     engine.attempt(silence, Attempt { audio_ctx: WARM_UP_POSITIONS, timestamps: true }).map(drop)
 }
 
@@ -141,6 +141,7 @@ pub fn full_context(engine: &mut Engine, segment: Sound) -> Result<Transcript, E
 /// What one attempt says, and what it cost.
 fn transcript(engine: &Engine, decoded: &Decoded, audio_ctx: usize) -> Transcript {
     Transcript {
+        prompt: last_tokens(&decoded.tokens),
         text: bounded(&String::from_utf8_lossy(&engine.text(&decoded.tokens))),
         mean_logprob: decoded.mean_logprob,
         no_speech_prob: decoded.no_speech_prob,
@@ -149,6 +150,11 @@ fn transcript(engine: &Engine, decoded: &Decoded, audio_ctx: usize) -> Transcrip
         decode: decoded.decode,
         ..Transcript::default()
     }
+}
+
+/// What a segment after this one is told.
+fn last_tokens(tokens: &[i32]) -> Prompt {
+    tokens[tokens.len().saturating_sub(PROMPT_TOKENS_MAX)..].iter().copied().collect()
 }
 
 /// As much of `text` as fits, whole characters.

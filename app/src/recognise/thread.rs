@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
-use super::protocol::{Engine, Transcript};
+use super::protocol::{Engine, Prompt, Transcript};
 use super::supervisor::{Caller, RecogniseError, Supervisor};
 use super::verdict;
 use crate::compose::{Composed, Composer};
@@ -26,6 +26,8 @@ pub struct RecogniseThread<'a> {
     pub composer: Composer,
     /// There is text of this dictation already. False at the start.
     pub continues: bool,
+    /// How it ends. Empty at the start.
+    pub prompt: Prompt,
     /// For a status report.
     pub about: About,
     /// For the light.
@@ -49,7 +51,7 @@ impl RecogniseThread<'_> {
             match work {
                 Work::Segment(segment) => {
                     report.queue += segment.closed.elapsed();
-                    let result = self.supervisor.recognise(&segment, self.engine, self.caller);
+                    let result = self.supervisor.recognise(&segment, self.engine, &self.prompt, self.caller);
                     drop(segment.slot);
                     // Without a keyboard nobody needs text any more.
                     if !self.deliver(result, &segment.evidence, &mut report, jobs) {
@@ -58,7 +60,7 @@ impl RecogniseThread<'_> {
                 }
                 Work::Early(segment) => {
                     early = (!segment.is_withdrawn())
-                        .then(|| self.supervisor.recognise(&segment, self.engine, self.caller));
+                        .then(|| self.supervisor.recognise(&segment, self.engine, &self.prompt, self.caller));
                 }
                 Work::Withdraw => {
                     if let Some(Ok(transcript)) = early.take() {
@@ -79,6 +81,7 @@ impl RecogniseThread<'_> {
                 Work::Finished(finished) => {
                     lost += report.segments_lost;
                     self.continues = false;
+                    self.prompt.clear();
                     let finished = Job::Finished(Box::new(std::mem::take(&mut report)), finished);
                     if !self.send(jobs, finished) {
                         break;
@@ -150,7 +153,10 @@ impl RecogniseThread<'_> {
         let start = Instant::now();
         let text = self.composer.compose(&transcript.text, self.continues);
         report.compose += start.elapsed();
-        self.continues |= !text.is_empty();
+        if !text.is_empty() {
+            self.continues = true;
+            self.prompt = transcript.prompt;
+        }
         (!text.is_empty()).then_some(text)
     }
 }
