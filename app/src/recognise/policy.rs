@@ -41,6 +41,8 @@ pub struct Decoding {
     pub margin_positions: u16,
     /// Encoder positions that retries of one segment may cost; 0 for none.
     pub retry_positions: u16,
+    /// Tell the decoder how the text before the segment ends.
+    pub prompt: bool,
     /// What makes a result doubtful.
     pub guards: Guards,
 }
@@ -60,8 +62,12 @@ pub struct Guards {
 
 impl Decoding {
     /// What the product does. See ARCHITECTURE.md for the measurements.
-    pub const STANDARD: Self =
-        Self { margin_positions: 64, retry_positions: AUDIO_CTX_FULL as u16, guards: Guards::ALL };
+    pub const STANDARD: Self = Self {
+        margin_positions: 64,
+        retry_positions: AUDIO_CTX_FULL as u16,
+        prompt: false,
+        guards: Guards::ALL,
+    };
 
     /// The shortened context for a segment of so many samples.
     fn trimmed_audio_ctx(&self, samples: usize) -> usize {
@@ -106,6 +112,7 @@ fn contexts(samples: usize, decoding: &Decoding) -> impl Iterator<Item = usize> 
 /// Oratype's way: a short context with time stamps, and a wider one when the result is doubtful. If all are, the one that
 /// the model believes in most.
 pub fn product(engine: &mut Engine, segment: Sound, decoding: &Decoding) -> Result<Transcript, EngineError> {
+    let segment = Sound { prompt: if decoding.prompt { segment.prompt } else { &[] }, ..segment };
     let mut best: Option<Transcript> = None;
     let (mut encode, mut decode, mut tries) = (Duration::ZERO, Duration::ZERO, 0);
     for audio_ctx in contexts(segment.samples.len(), decoding) {
