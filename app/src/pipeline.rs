@@ -156,8 +156,12 @@ impl Pipeline {
             let (status, stop, mut on_report) = (Arc::clone(&status), Arc::clone(&stop), parts.on_report);
             let (clock, alive) = (Arc::clone(&parts.clock), liveness.enter(Role::Type));
             let interrupt = Arc::clone(&interrupt);
-            let typist =
-                Typist::new(parts.keyboard, Arc::clone(&clock), Keymap::US, (&settings.typing).into());
+            let typist = Typist::new(
+                parts.keyboard,
+                Arc::clone(&clock),
+                Keymap::from_settings(&settings.typing),
+                (&settings.typing).into(),
+            );
             let options = TypeOptions::from(&settings.typing);
             spawn("type", move || {
                 let _ending = ending;

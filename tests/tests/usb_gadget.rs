@@ -152,7 +152,7 @@ fn typist<K: Keyboard>(keyboard: K) -> Typist<K> {
 }
 
 fn typist_paced<K: Keyboard>(keyboard: K, preset: Preset) -> Typist<K> {
-    Typist::new(keyboard, Arc::new(MonotonicClock), Keymap::US, Pacing::new(preset, 0))
+    Typist::new(keyboard, Arc::new(MonotonicClock), Keymap::default(), Pacing::new(preset, 0))
 }
 
 fn type_all<K: Keyboard>(typist: &mut Typist<K>, text: &str) {

@@ -103,7 +103,7 @@ impl Bench {
         let typist = Typist::new(
             Box::new(keyboard) as Box<dyn Keyboard>,
             Arc::clone(&clock),
-            Keymap::US,
+            Keymap::default(),
             Pacing::UNPACED,
         );
         let alive = Arc::new(Liveness::default()).enter(Role::Type);
