@@ -230,6 +230,47 @@ fn text_arrives() {
     reader.expect(&TEXT.repeat(2));
 }
 
+/// A long text, at every preset: nothing is lost, doubled or exchanged.
+#[test]
+fn text_arrives_at_every_pace() {
+    let Some((udc, _one)) = controller() else { return };
+    for (preset, characters) in [(Preset::Fast, 50_000), (Preset::Safe, 2000), (Preset::Remote, 2000)] {
+        let reader = Reader::start();
+        let text = scrambled(characters);
+        let mut typist = typist_paced(keyboard(&udc), preset);
+        until("the host", || typist.meet_host().then_some(()));
+        let start = Instant::now();
+        type_all(&mut typist, &text);
+        let per_second = characters as f64 / start.elapsed().as_secs_f64();
+        println!("{preset:?}: {characters} characters, {per_second:.0} a second");
+        reader.expect(&text);
+    }
+}
+
+/// Characters of the US layout in no order, so that nothing hides behind a pattern.
+fn scrambled(characters: usize) -> String {
+    let mut state = 1_u32;
+    let next = || {
+        // Numerical Recipes' generator.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b' ' + ((state >> 24) % 95) as u8)
+    };
+    std::iter::repeat_with(next).take(characters).collect()
+}
+
+/// Backspaces are keys like others: as many arrive as were asked for.
+#[test]
+fn what_was_typed_is_taken_back() {
+    let Some((udc, _one)) = controller() else { return };
+    let reader = Reader::start();
+    let mut typist = typist_paced(keyboard(&udc), Preset::Fast);
+    type_all(&mut typist, TEXT);
+    let outcome = typist.erase(TEXT.len(), |_| false, |_| {});
+    assert!(matches!(outcome, TypingOutcome::Done { .. }), "{outcome:?}");
+    // In raw mode the console hands on what the key makes.
+    reader.expect(&(TEXT.to_owned() + &"\x7f".repeat(TEXT.len())));
+}
+
 #[test]
 fn caps_lock_of_the_host_is_heeded() {
     let Some((udc, _one)) = controller() else { return };

@@ -62,7 +62,7 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
         }
         None => None,
     };
-    let mut settings = parts::settings(&args.common)?;
+    let mut settings = parts::settings(&args.common.settings)?;
     // Every utterance is a text of its own.
     settings.dictation.space_between = false;
     if args.pace == Pace::Fast {
