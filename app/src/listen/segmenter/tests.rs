@@ -116,6 +116,38 @@ fn a_word_begun_before_the_press_and_ended_after_the_release_is_whole() {
 }
 
 #[test]
+fn a_discarded_dictation_leaves_nothing_behind() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.segmenter.last_spoken(), None);
+    bench.press().unwrap();
+    bench.hear(500, true);
+    assert_eq!(bench.segmenter.last_spoken(), None, "it goes on");
+    bench.release();
+    assert_eq!(bench.segmenter.last_spoken(), Some(0));
+    bench.hear(1000, false);
+    bench.press().unwrap();
+    bench.hear(200, true);
+    assert!(bench.segmenter.discard());
+    assert_eq!(bench.segmenter.last_spoken(), Some(0));
+    bench.hear(1000, false);
+    assert_eq!((bench.delivered.segments.len(), bench.delivered.finished), (1, 1));
+    // What was said meanwhile is still there for the next one, which has the number of the discarded one.
+    bench.hear(200, true);
+    bench.press().unwrap();
+    bench.hear(500, true);
+    bench.release();
+    assert!(!bench.segmenter.discard(), "a dictation in its tail is none that a gesture began");
+    bench.hear(1000, false);
+    assert_eq!(bench.segmenter.last_spoken(), Some(1));
+    assert_eq!(bench.delivered.segments[1], span(2700, 3400));
+    // Every slot came back.
+    for _ in 0..2 * SEGMENT_SLOTS {
+        bench.press().unwrap();
+        bench.segmenter.discard();
+    }
+}
+
+#[test]
 fn the_tail_ends_with_certain_silence_and_at_the_latest_after_its_time() {
     let mut bench = Bench::new();
     bench.press().unwrap();
