@@ -64,8 +64,8 @@ const LIGHTS_AFTER: Duration = Duration::from_millis(30);
 /// What is left of the patience after them, in tenths: 300 ms or more for what takes Linux some microseconds.
 const PATIENCE_AFTER_LIGHTS_TENTHS: u32 = 3;
 
-/// A host that fetched a report this recently is there. Longer than the pace of typing (settings: 50 ms at most),
-/// shorter than the way of a cable from one computer to the next.
+/// A host that fetched a report this recently is there. Longer than the time between the reports of one character
+/// (20 ms at the slowest pace), shorter than the way of a cable from one computer to the next.
 const FRESH: Duration = Duration::from_millis(100);
 
 /// How often a host that sleeps is asked to wake.
