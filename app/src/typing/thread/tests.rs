@@ -346,7 +346,7 @@ fn the_first_report_comes_soon() {
     impl Keyboard for Watch {
         fn send(&mut self, _: Report) -> Result<(), KeyboardError> {
             // Two reports a text: `a` goes down, and up.
-            if self.1 % 2 == 0 {
+            if self.1.is_multiple_of(2) {
                 self.0.lock().unwrap().push(Instant::now());
             }
             self.1 += 1;
