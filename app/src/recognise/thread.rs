@@ -9,7 +9,7 @@ use super::supervisor::{Caller, RecogniseError, Supervisor};
 use super::verdict;
 use crate::compose::{Composed, Composer};
 use crate::listen::ptt::Command;
-use crate::listen::segmenter::Work;
+use crate::listen::segmenter::{Segment, Work};
 use crate::liveness::Alive;
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
@@ -52,7 +52,7 @@ impl RecogniseThread<'_> {
             match work {
                 Work::Segment(segment) => {
                     report.queue += segment.closed.elapsed();
-                    let result = self.supervisor.recognise(&segment, self.engine, &self.prompt, self.caller);
+                    let result = self.recognise(&segment);
                     drop(segment.slot);
                     // Without a keyboard nobody needs text any more.
                     if !self.deliver(result, &segment.evidence, &mut report, jobs) {
@@ -60,11 +60,11 @@ impl RecogniseThread<'_> {
                     }
                 }
                 Work::Early(segment) => {
-                    early = (!segment.is_withdrawn())
-                        .then(|| self.supervisor.recognise(&segment, self.engine, &self.prompt, self.caller));
+                    let result = (!segment.is_withdrawn()).then(|| self.recognise(&segment));
+                    early = Some((segment, result));
                 }
                 Work::Withdraw => {
-                    if let Some(Ok(transcript)) = early.take() {
+                    if let Some((_, Some(Ok(transcript)))) = early.take() {
                         report.early_wasted += 1;
                         report.wasted_cpu += transcript.cpu;
                         report.recogniser_cpu += transcript.cpu;
@@ -72,10 +72,19 @@ impl RecogniseThread<'_> {
                 }
                 Work::Confirm(evidence, closed) => {
                     report.queue += closed.elapsed();
+                    let Some((segment, result)) = early.take() else {
+                        log::error!("nothing was handed on early that could be confirmed");
+                        continue;
+                    };
+                    // The sound is kept until here, so that nothing depends on what became of the early text.
+                    let result = match result {
+                        Some(Ok(transcript)) if transcript.withdrawn => self.recognise(&segment),
+                        Some(result) => result,
+                        None => self.recognise(&segment),
+                    };
                     report.early_hits += 1;
-                    if let Some(result) = early.take()
-                        && !self.deliver(result, &evidence, &mut report, jobs)
-                    {
+                    drop(segment);
+                    if !self.deliver(result, &evidence, &mut report, jobs) {
                         break;
                     }
                 }
@@ -117,6 +126,10 @@ impl RecogniseThread<'_> {
         let sent = jobs.send(job).is_ok();
         self.caller.alive.mark();
         sent
+    }
+
+    fn recognise(&mut self, segment: &Segment) -> Result<Transcript, RecogniseError> {
+        self.supervisor.recognise(segment, self.engine, &self.prompt, self.caller)
     }
 
     /// Pass on what became of a segment. False when the type thread is gone.

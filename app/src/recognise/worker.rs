@@ -80,7 +80,8 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
         };
         let cpu_before = cpu_time();
         let result = audio.segment(request.slot, request.samples).map(|samples| {
-            let is_withdrawn = || request.ticket.is_some_and(|ticket| audio.is_withdrawn(ticket));
+            let is_withdrawn =
+                || request.ticket.is_some_and(|ticket| audio.is_withdrawn(request.slot, ticket));
             let segment = Sound {
                 samples,
                 speech_end: request.speech_end as usize,

@@ -50,19 +50,34 @@ struct Delivered {
     confirmed: usize,
     withdrawn: usize,
     finished: usize,
+    /// Work that waits for a recogniser which is far behind.
+    waiting: Option<Vec<Work>>,
     /// A recogniser that gives no slot back.
     hoard: Option<Vec<Segment>>,
 }
 
 impl Delivered {
     fn take(&mut self, work: Work) {
+        match &mut self.waiting {
+            Some(waiting) => waiting.push(work),
+            None => self.work(work),
+        }
+    }
+
+    fn catch_up(&mut self) {
+        for work in self.waiting.take().into_iter().flatten() {
+            self.work(work);
+        }
+    }
+
+    fn work(&mut self, work: Work) {
         match work {
             Work::Segment(segment) => {
                 assert!(self.early.is_none() && segment.ticket.is_none());
                 self.note(segment);
             }
             Work::Early(segment) => {
-                assert!(self.early.is_none() && !segment.is_withdrawn());
+                assert!(self.early.is_none());
                 self.early = Some(segment);
             }
             Work::Confirm(evidence, _) => {
@@ -282,6 +297,23 @@ fn a_pause_that_ends_a_segment_confirms_it() {
     bench.hear(13_000, true);
     bench.hear(700, false);
     assert_eq!((bench.delivered.segments.len(), bench.delivered.confirmed), (1, 1));
+}
+
+#[test]
+fn what_was_confirmed_is_not_withdrawn_by_what_comes_after_it() {
+    let mut bench = Bench::new();
+    bench.delivered.waiting = Some(Vec::new());
+    bench.press().unwrap();
+    for speech_ms in [13_000, 1000, 500] {
+        bench.hear(speech_ms, true);
+        bench.hear(600, false);
+    }
+    bench.release();
+    bench.hear(1000, false);
+    bench.delivered.catch_up();
+    assert_eq!((bench.delivered.confirmed, bench.delivered.withdrawn), (2, 1));
+    let second = [span(13_600, 14_600), span(15_200, 15_700)].concat();
+    assert_eq!(bench.delivered.segments, [span(0, 13_000), second]);
 }
 
 #[test]
