@@ -131,11 +131,12 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
         }
         None => None,
     };
-    let mut settings = parts::settings(&args.common)?;
+    let mut settings = parts::settings(&args.common.settings)?;
     // Every utterance is a text of its own.
     settings.dictation.space_between = false;
     if args.pace == Pace::Fast {
-        settings.typing.report_interval = Duration::ZERO;
+        settings.typing.pacing = "fast".into();
+        settings.typing.characters_per_second = 0;
     }
     let (board, _) = parts::board(args.common.board.as_deref())?;
     let mut recogniser = parts::recogniser(&args.common, &board, &settings);

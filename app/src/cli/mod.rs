@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod parts;
 mod run;
+mod type_text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Command {
     Run(run::RunArgs),
     /// Measure accuracy and speed on a set of recordings
     Bench(bench::BenchArgs),
+    /// Type standard input
+    Type(type_text::TypeArgs),
     /// Look at model files
     #[command(subcommand)]
     Model(check::ModelCommand),
@@ -90,6 +93,7 @@ impl Cli {
         let result = match self.command {
             Command::Run(args) => run::run(&args),
             Command::Bench(args) => bench::bench(&args),
+            Command::Type(args) => type_text::type_input(&args),
             Command::Model(command) => check::model(&command),
             Command::Settings(command) => check::settings(&command),
             Command::Recogniser(args) => recogniser(args),

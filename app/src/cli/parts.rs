@@ -85,9 +85,9 @@ fn on_cores(mut board: Board, available: &[usize]) -> Board {
 }
 
 /// The settings; what is wrong in a file is reported, and the defaults stand for it.
-pub(super) fn settings(common: &Common) -> Result<Settings, Refusal> {
+pub(super) fn settings(files: &[PathBuf]) -> Result<Settings, Refusal> {
     let mut settings = Settings::default();
-    for file in &common.settings {
+    for file in files {
         for problem in settings.apply_file(file)? {
             eprintln!("{}; the default is used", problem.in_file(file));
         }

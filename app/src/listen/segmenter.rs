@@ -13,6 +13,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::listen::ptt::Command;
 use crate::recognise::audio::{Pool, Slot, Ticket};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
 use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX};
@@ -96,7 +97,7 @@ pub struct Finished {
     pub closed: Instant,
 }
 
-/// What the segmenter hands on, in this order for each dictation: any number of segments, then its end.
+/// What the listen thread hands on. For each dictation, in this order: any number of segments, then its end.
 pub enum Work {
     /// Recognise this.
     Segment(Segment),
@@ -108,8 +109,10 @@ pub enum Work {
     Withdraw,
     /// The dictation is over.
     Finished(Finished),
-    /// Between dictations: tell how the device is.
+    /// Tell how the device is.
     Report,
+    /// Do something with what was typed.
+    Command(Command),
 }
 
 /// A release, seen from the wall clock.
@@ -249,6 +252,26 @@ impl Segmenter {
         if let Some(dictation) = &mut self.dictation {
             dictation.release.get_or_insert((position, release));
         }
+    }
+
+    /// Forget the dictation that was begun last, unless it is in its tail: the button meant something else. Whether
+    /// there was one.
+    pub fn discard(&mut self, sink: &mut impl FnMut(Work)) -> bool {
+        let Some(discarded) = self.dictation.take_if(|dictation| dictation.release.is_none()) else {
+            return false;
+        };
+        self.started -= 1;
+        if let Some(early) = discarded.early {
+            self.pool.withdraw(early.slot, early.ticket);
+            sink(Work::Withdraw);
+        }
+        true
+    }
+
+    /// Number of the last dictation that the button has ended, discarded ones not counted.
+    pub fn last_spoken(&self) -> Option<u64> {
+        let goes_on = self.dictation.as_ref().is_some_and(|dictation| dictation.release.is_none());
+        self.started.checked_sub(1 + u64::from(goes_on))
     }
 
     /// Take the next samples. `latched`: the dictation may end by itself. Returns whether it just ended.

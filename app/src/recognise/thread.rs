@@ -8,6 +8,7 @@ use super::protocol::{Engine, Prompt, Transcript};
 use super::supervisor::{Caller, RecogniseError, Supervisor};
 use super::verdict;
 use crate::compose::{Composed, Composer};
+use crate::listen::ptt::Command;
 use crate::listen::segmenter::{Segment, Work};
 use crate::liveness::Alive;
 use crate::metrics::DictationReport;
@@ -101,6 +102,16 @@ impl RecogniseThread<'_> {
                     let text = Facts::gather(&self.about, self.status, restarts).status_report();
                     let words = Job::OwnWords(self.composer.own_words(&text));
                     if !self.send(jobs, words) {
+                        break;
+                    }
+                }
+                Work::Command(command) => {
+                    let job = match command {
+                        Command::Undo => Job::Undo,
+                        Command::Retype => Job::Retype,
+                        Command::Enter => Job::Enter,
+                    };
+                    if !self.send(jobs, job) {
                         break;
                     }
                 }

@@ -3,24 +3,48 @@
 //! A character that the layout does not have is folded to plain ones or transliterated; `?` stands for what
 //! nothing is known for. None is dropped.
 
+use std::borrow::Cow;
 use std::str::Chars;
 
 use oratype_hal::hid::usage;
 
-/// One key to press, and the modifiers to hold meanwhile.
+use crate::settings::Typing;
+
+/// How Caps Lock acts on a key press.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CapsLock {
+    /// Not at all.
+    Ignored,
+    /// Like Shift: with Caps Lock on, the character comes with Shift where it has none, and without it where it has.
+    Shifts,
+    /// Otherwise: while Caps Lock is on, the key types another character, with Shift and without.
+    Disturbs,
+}
+
+/// One key to press, and what to hold meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stroke {
     /// Usage ID of the key.
     pub usage: u8,
     /// Modifier byte of the boot report.
     pub modifiers: u8,
-    /// Caps Lock acts on this key like Shift.
-    pub follows_caps_lock: bool,
+    /// Usage ID of a further key that is down before this one and up after it; [`usage::NONE`] for none.
+    pub hold: u8,
+    /// How Caps Lock acts on this key.
+    pub caps: CapsLock,
+    /// Every modifier goes up right after this stroke: that ends an entry of a code.
+    pub lift_after: bool,
 }
 
 impl Stroke {
-    const fn plain(usage: u8) -> Self {
-        Self { usage, modifiers: 0, follows_caps_lock: false }
+    /// A key without modifiers that no lock acts on.
+    pub const fn plain(usage: u8) -> Self {
+        Self { usage, modifiers: 0, hold: usage::NONE, caps: CapsLock::Ignored, lift_after: false }
+    }
+
+    /// Whether it is a key of the keypad, which means what it says only with Num Lock on.
+    pub fn needs_num_lock(self) -> bool {
+        (usage::KEYPAD_1..=usage::KEYPAD_0).contains(&self.usage)
     }
 
     const fn shifted(usage: u8) -> Self {
@@ -28,13 +52,35 @@ impl Stroke {
     }
 }
 
-/// The strokes that type `c`, or what stands for it. At least one; nothing is allocated.
-pub fn strokes(c: char) -> impl Iterator<Item = Stroke> {
-    let (one, rest) = match stroke(c) {
-        Some(stroke) => (Some(stroke), "".chars()),
-        None => (None, stand_in(c)),
-    };
-    one.into_iter().chain(rest.filter_map(stroke))
+/// How text becomes key strokes on one host. Cheap to copy.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Keymap(());
+
+impl Keymap {
+    /// As the settings say.
+    pub fn from_settings(_: &Typing) -> Self {
+        Self::default()
+    }
+
+    /// The text as its characters are to be typed.
+    pub fn prepare<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        text.into()
+    }
+
+    /// The characters that appear on the host for `c`: itself, or what stands for it. At least one. As many as it
+    /// takes backspaces to undo it.
+    pub fn typed(&self, c: char) -> impl Iterator<Item = char> + use<> {
+        let (one, rest) = match stroke(c) {
+            Some(_) => (Some(c), "".chars()),
+            None => (None, stand_in(c)),
+        };
+        one.into_iter().chain(rest.filter(|&c| stroke(c).is_some()))
+    }
+
+    /// The strokes that type `c`, or what stands for it. At least one; nothing is allocated.
+    pub fn strokes(&self, c: char) -> impl Iterator<Item = Stroke> + use<> {
+        self.typed(c).filter_map(stroke)
+    }
 }
 
 /// What is typed for a character that has no key.
@@ -58,8 +104,8 @@ const fn stroke(c: char) -> Option<Stroke> {
     }
     let byte = c as u8;
     Some(match byte {
-        b'a'..=b'z' => Stroke { follows_caps_lock: true, ..Stroke::plain(usage::A + (byte - b'a')) },
-        b'A'..=b'Z' => Stroke { follows_caps_lock: true, ..Stroke::shifted(usage::A + (byte - b'A')) },
+        b'a'..=b'z' => Stroke { caps: CapsLock::Shifts, ..Stroke::plain(usage::A + (byte - b'a')) },
+        b'A'..=b'Z' => Stroke { caps: CapsLock::Shifts, ..Stroke::shifted(usage::A + (byte - b'A')) },
         b'1'..=b'9' => Stroke::plain(usage::DIGIT_1 + (byte - b'1')),
         b'0' => Stroke::plain(usage::DIGIT_0),
         b'\n' => Stroke::plain(usage::ENTER),

@@ -45,6 +45,11 @@ impl Report {
     /// Nothing is pressed.
     pub const RELEASED: Self = Self { modifiers: 0, keys: [0; 6] };
 
+    /// One key is down, and these modifiers.
+    pub const fn key(modifiers: u8, usage: u8) -> Self {
+        Self { modifiers, keys: [usage, 0, 0, 0, 0, 0] }
+    }
+
     /// As it goes over the wire.
     pub const fn to_bytes(self) -> [u8; Self::BYTES] {
         let k = self.keys;
@@ -74,6 +79,11 @@ pub struct HostLeds {
     pub num_lock: bool,
     /// Caps Lock is on.
     pub caps_lock: bool,
+}
+
+impl HostLeds {
+    /// No light is on.
+    pub const OFF: Self = Self { num_lock: false, caps_lock: false };
 }
 
 /// Why a report was not taken.

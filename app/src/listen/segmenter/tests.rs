@@ -91,7 +91,7 @@ impl Delivered {
                 self.withdrawn += 1;
             }
             Work::Finished(_) => self.finished += 1,
-            Work::Report => panic!("no part of the segmenter asks for a report"),
+            Work::Report | Work::Command(_) => panic!("no part of the segmenter asks for that"),
         }
     }
 
@@ -136,6 +136,11 @@ impl Bench {
         self.segmenter.start(position, &mut |work| delivered.take(work))
     }
 
+    fn discard(&mut self) -> bool {
+        let delivered = &mut self.delivered;
+        self.segmenter.discard(&mut |work| delivered.take(work))
+    }
+
     fn release(&mut self) {
         let release = Release { at: Instant::now(), capture: Duration::ZERO };
         self.segmenter.stop(self.segmenter.position(), release);
@@ -159,6 +164,49 @@ fn a_word_begun_before_the_press_and_ended_after_the_release_is_whole() {
     bench.hear(1000, false);
     assert_eq!(bench.delivered.segments, [span(1000, 1900)]);
     assert_eq!(bench.delivered.finished, 1);
+}
+
+#[test]
+fn a_discarded_dictation_leaves_nothing_behind() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.segmenter.last_spoken(), None);
+    bench.press().unwrap();
+    bench.hear(500, true);
+    assert_eq!(bench.segmenter.last_spoken(), None, "it goes on");
+    bench.release();
+    assert_eq!(bench.segmenter.last_spoken(), Some(0));
+    bench.hear(1000, false);
+    bench.press().unwrap();
+    bench.hear(200, true);
+    assert!(bench.discard());
+    assert_eq!(bench.segmenter.last_spoken(), Some(0));
+    bench.hear(1000, false);
+    assert_eq!((bench.delivered.segments.len(), bench.delivered.finished), (1, 1));
+    // What was said meanwhile is still there for the next one, which has the number of the discarded one.
+    bench.hear(200, true);
+    bench.press().unwrap();
+    bench.hear(500, true);
+    bench.release();
+    assert!(!bench.discard(), "a dictation in its tail is none that a gesture began");
+    bench.hear(1000, false);
+    assert_eq!(bench.segmenter.last_spoken(), Some(1));
+    assert_eq!(bench.delivered.segments[1], span(2700, 3400));
+    // Every slot came back.
+    for _ in 0..2 * SEGMENT_SLOTS {
+        bench.press().unwrap();
+        bench.discard();
+    }
+}
+
+#[test]
+fn what_is_discarded_is_not_recognised_early_either() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(500, true);
+    bench.hear(1000, false);
+    assert!(bench.delivered.early.is_some());
+    assert!(bench.discard());
+    assert_eq!((bench.delivered.early.is_none(), bench.delivered.withdrawn), (true, 1));
 }
 
 #[test]
