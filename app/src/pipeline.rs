@@ -7,6 +7,7 @@
 //! Each thread ends when the queue before it does, so a stop at the front empties the whole pipeline in order: the
 //! sound that was captured is recognised and typed.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,14 +167,14 @@ impl Pipeline {
         let recognise = {
             let (status, stop, engine) = (Arc::clone(&status), Arc::clone(&stop), parts.engine);
             let (clock, alive, about) = (parts.clock, liveness.enter(Role::Recognise), parts.about);
-            let composer = Composer::new(settings.dictation.space_between);
+            let composer = Composer::new(settings);
             spawn("recognise", move || {
                 let caller = Caller { alive: &alive, stop: &stop, clock: &*clock };
                 let thread = RecogniseThread {
                     supervisor,
                     engine,
                     composer,
-                    continues: false,
+                    ends: VecDeque::new(),
                     about,
                     status: &status,
                     caller: &caller,

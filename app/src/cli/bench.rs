@@ -65,6 +65,8 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
     let mut settings = parts::settings(&args.common)?;
     // Every utterance is a text of its own.
     settings.dictation.space_between = false;
+    // Nor what the recordings have to do with each other.
+    settings.text.full_stop_hold = Duration::ZERO;
     if args.pace == Pace::Fast {
         settings.typing.report_interval = Duration::ZERO;
     }

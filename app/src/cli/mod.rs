@@ -3,6 +3,7 @@
 mod appliance;
 mod bench;
 mod check;
+mod compose;
 mod parts;
 mod run;
 
@@ -33,6 +34,8 @@ enum Command {
     Run(run::RunArgs),
     /// Measure accuracy and speed on a set of recordings
     Bench(bench::BenchArgs),
+    /// Try the text rules: reads one transcript a line, each a dictation, and prints what the text field would hold
+    Compose(compose::ComposeArgs),
     /// Look at model files
     #[command(subcommand)]
     Model(check::ModelCommand),
@@ -107,6 +110,7 @@ impl Cli {
         let result = match self.command {
             Command::Run(args) => run::run(&args),
             Command::Bench(args) => bench::bench(&args),
+            Command::Compose(args) => compose::compose(&args),
             Command::Model(command) => check::model(&command),
             Command::Settings(command) => check::settings(&command),
             Command::Recogniser(args) => recogniser(args),

@@ -11,7 +11,7 @@ use oratype::recognise::cores;
 use oratype::recognise::engine::EngineOptions;
 use oratype::recognise::supervisor::{OWN_PROGRAM, SupervisorOptions};
 use oratype::recognise::worker::WorkerOptions;
-use oratype::settings::Settings;
+use oratype::settings::{ListError, Problem, Settings};
 use oratype::speech::SileroVad;
 use oratype_board::Board;
 use oratype_hal::gpio::ScriptedButton;
@@ -83,13 +83,30 @@ fn on_cores(mut board: Board, available: &[usize]) -> Board {
 
 /// The settings; what is wrong in a file is reported, and the defaults stand for it.
 pub(super) fn settings(common: &Common) -> Result<Settings, Refusal> {
+    settings_of(&common.settings)
+}
+
+/// The settings of these files, each on top of the one before.
+pub(super) fn settings_of(files: &[PathBuf]) -> Result<Settings, Refusal> {
     let mut settings = Settings::default();
-    for file in &common.settings {
+    for file in files {
         for problem in settings.apply_file(file)? {
             eprintln!("{}; the default is used", problem.in_file(file));
         }
     }
+    if let Some((list, problems)) = snippets(&mut settings, files)? {
+        for problem in problems {
+            eprintln!("{}; the line is not used", problem.in_file(&list));
+        }
+    }
     Ok(settings)
+}
+
+/// Add the snippets of the file that the settings name, if there is one. It lies beside the last settings file.
+fn snippets(settings: &mut Settings, files: &[PathBuf]) -> Result<Option<(PathBuf, Vec<Problem>)>, ListError> {
+    let Some(beside) = files.last() else { return Ok(None) };
+    let problems = settings.load_snippets(beside)?;
+    Ok(settings.snippets_file(beside).map(|list| (list, problems)))
 }
 
 /// The settings of a device that has nobody to refuse them to: also a file that cannot be read is only a problem.
@@ -101,6 +118,14 @@ pub(super) fn settings_at_any_rate(common: &Common) -> (Settings, Vec<String>) {
             Ok(found) => problems.extend(found.iter().map(|problem| format!("line {problem}"))),
             Err(error) => problems.push(error.to_string()),
         }
+    }
+    match snippets(&mut settings, &common.settings) {
+        Ok(Some((list, found))) => {
+            let list = list.file_name().unwrap_or_default().display().to_string();
+            problems.extend(found.iter().map(|problem| format!("{list} line {problem}")));
+        }
+        Ok(None) => {}
+        Err(error) => problems.push(error.to_string()),
     }
     (settings, problems)
 }

@@ -1,15 +1,15 @@
 //! The recognise thread: a segment of speech becomes a transcript, the transcript the text to type.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender};
 use std::time::Instant;
 
 use super::protocol::Engine;
 use super::supervisor::{Caller, Supervisor};
 use super::verdict;
-use crate::compose::{Composed, Composer};
+use crate::compose::{Action, Composer};
 use crate::listen::segmenter::{Segment, Work};
-use crate::liveness::Alive;
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
 use crate::status::{Cause, Status};
@@ -23,8 +23,8 @@ pub struct RecogniseThread<'a> {
     pub engine: Engine,
     /// Makes text of transcripts.
     pub composer: Composer,
-    /// There is text of this dictation already. False at the start.
-    pub continues: bool,
+    /// Ends of dictations that were not told yet, because more of their text may come. None at the start.
+    pub ends: VecDeque<Job>,
     /// For a status report.
     pub about: About,
     /// For the light.
@@ -43,48 +43,96 @@ impl RecogniseThread<'_> {
             // Tried again when there is something to recognise.
             Err(error) => log::error!("{error}"),
         }
-        for work in idle_between(work, self.caller.alive) {
-            match work {
-                Work::Segment(segment) => {
-                    let Some(text) = self.recognise(segment, &mut report) else {
-                        self.status.end_work();
-                        continue;
-                    };
-                    // Without a keyboard nobody needs text any more.
-                    if !self.send(jobs, Job::Text(text)) {
-                        break;
-                    }
-                }
+        while let Some(work) = self.next(work, jobs) {
+            let is_segment = matches!(work, Work::Segment(_));
+            let actions = match work {
+                Work::Segment(segment) => self.recognise(segment, &mut report),
                 Work::Finished(finished) => {
                     lost += report.segments_lost;
-                    self.continues = false;
-                    let finished = Job::Finished(Box::new(std::mem::take(&mut report)), finished);
-                    if !self.send(jobs, finished) {
-                        break;
-                    }
+                    self.ends.push_back(Job::Finished(Box::new(std::mem::take(&mut report)), finished));
+                    self.composer.finished()
                 }
                 Work::Report => {
                     let restarts = self.supervisor.stats().restarts.load(Ordering::Relaxed);
                     let text = Facts::gather(&self.about, self.status, restarts).status_report();
-                    let words = Job::OwnWords(self.composer.own_words(&text));
-                    if !self.send(jobs, words) {
-                        break;
-                    }
+                    self.composer.own_words(&text)
                 }
+            };
+            // Without a keyboard nobody needs text any more.
+            if self.act(actions, jobs).is_err() {
+                return lost;
+            }
+            if is_segment {
+                self.status.end_work();
             }
         }
+        let actions = self.composer.time_is_up();
+        // At the end nobody misses what cannot be typed any more but the type thread, which counts it.
+        let _ = self.act(actions, jobs);
         lost
     }
 
-    /// Waits while the host is away and the queue is full. False when the type thread is gone.
-    fn send(&self, jobs: &SyncSender<Job>, job: Job) -> bool {
-        self.caller.alive.idle();
-        let sent = jobs.send(job).is_ok();
-        self.caller.alive.mark();
-        sent
+    /// The next piece of work, `None` at the end. What waits for it is done when it does not come in time. Waiting is
+    /// no sign of death.
+    fn next(&mut self, work: &Receiver<Work>, jobs: &SyncSender<Job>) -> Option<Work> {
+        let alive = self.caller.alive;
+        let next = match self.composer.waits() {
+            None => None,
+            Some(hold) => {
+                alive.idle();
+                let next = work.recv_timeout(hold);
+                alive.mark();
+                match next {
+                    Ok(work) => Some(work),
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                    // Who speaks already may go on with the sentence.
+                    Err(RecvTimeoutError::Timeout) if self.status.is_listening() => None,
+                    Err(RecvTimeoutError::Timeout) => {
+                        let actions = self.composer.time_is_up();
+                        self.act(actions, jobs).ok()?;
+                        None
+                    }
+                }
+            }
+        };
+        next.or_else(|| {
+            alive.idle();
+            let next = work.recv().ok();
+            alive.mark();
+            next
+        })
     }
 
-    fn recognise(&mut self, segment: Segment, report: &mut DictationReport) -> Option<Composed> {
+    /// Have it typed. An error when the type thread is gone.
+    fn act(&mut self, actions: Vec<Action>, jobs: &SyncSender<Job>) -> Result<(), SendError<Job>> {
+        for action in actions {
+            let job = match action {
+                Action::Type(text) => {
+                    self.status.begin_work();
+                    Job::Text(text)
+                }
+                Action::OwnWords(words) => Job::OwnWords(words),
+                Action::Erase(_) | Action::Undo | Action::Retype => continue,
+                Action::Finish => match self.ends.pop_front() {
+                    Some(end) => end,
+                    None => continue,
+                },
+                Action::Profile(name) => {
+                    log::info!("profile {name}");
+                    continue;
+                }
+            };
+            // Waits while the host is away and the queue is full.
+            self.caller.alive.idle();
+            let sent = jobs.send(job);
+            self.caller.alive.mark();
+            sent?;
+        }
+        Ok(())
+    }
+
+    /// What is to be done for a segment of speech.
+    fn recognise(&mut self, segment: Segment, report: &mut DictationReport) -> Vec<Action> {
         report.queue += segment.closed.elapsed();
         let result = self.supervisor.recognise(&segment, self.engine, self.caller);
         let Segment { evidence, slot, .. } = segment;
@@ -95,7 +143,7 @@ impl RecogniseThread<'_> {
                 log::error!("{error}");
                 self.status.set_fault(Cause::from(&error));
                 report.segments_lost += 1;
-                return None;
+                return Vec::new();
             }
         };
         report.segments += 1;
@@ -107,22 +155,11 @@ impl RecogniseThread<'_> {
         log::debug!("{transcript:?} {evidence:?}");
         if let Some(refusal) = verdict::refusal(&transcript, &evidence) {
             log::info!("not typed ({refusal:?}): {:?}", transcript.text);
-            return None;
+            return Vec::new();
         }
         let start = Instant::now();
-        let text = self.composer.compose(&transcript.text, self.continues);
+        let actions = self.composer.compose(&transcript.text);
         report.compose += start.elapsed();
-        self.continues |= !text.is_empty();
-        (!text.is_empty()).then_some(text)
+        actions
     }
-}
-
-/// What comes from `queue`, until it ends. Waiting for it is no sign of death.
-fn idle_between<T>(queue: &Receiver<T>, alive: &Alive) -> impl Iterator<Item = T> {
-    std::iter::from_fn(move || {
-        alive.idle();
-        let next = queue.recv().ok();
-        alive.mark();
-        next
-    })
 }
