@@ -36,7 +36,7 @@ use crate::settings::Settings;
 use crate::sizes::{JOBS_QUEUED, WORK_QUEUED};
 use crate::speech::{SileroVad, SpeechDetector};
 use crate::status::Status;
-use crate::typing::{TypeThread, Typist};
+use crate::typing::{Interrupt, Keymap, Shared, TypeOptions, TypeThread, Typist};
 
 /// What the pipeline is made of.
 pub struct Parts {
@@ -147,6 +147,7 @@ impl Pipeline {
         }
         let liveness = Arc::new(Liveness::new(Arc::clone(&parts.clock), Deadlines::new(step_max)));
         let stop = Arc::new(AtomicBool::new(false));
+        let interrupt = Arc::new(Interrupt::default());
         let (work, work_queue) = sync_channel(WORK_QUEUED);
         let (jobs, job_queue) = sync_channel(JOBS_QUEUED);
         // Nothing is ever sent: it tells of the type thread's end, and with it of everybody's.
@@ -155,13 +156,15 @@ impl Pipeline {
         let typing = {
             let (status, stop, mut on_report) = (Arc::clone(&status), Arc::clone(&stop), parts.on_report);
             let (clock, alive) = (Arc::clone(&parts.clock), liveness.enter(Role::Type));
+            let interrupt = Arc::clone(&interrupt);
             let typist =
-                Typist::new(parts.keyboard, Arc::clone(&parts.clock), settings.typing.report_interval);
+                Typist::new(parts.keyboard, Arc::clone(&clock), Keymap::US, (&settings.typing).into());
+            // Whether Enter follows a dictation depends on the profile, so the composer sees to it.
+            let options = TypeOptions { enter: false, ..TypeOptions::from(&settings.typing) };
             spawn("type", move || {
                 let _ending = ending;
-                let away = AtomicBool::new(false);
-                TypeThread { typist, clock, status: &status, stop: &stop, away, alive: &alive }
-                    .run(&job_queue, &mut on_report)
+                let shared = Shared { status: &status, stop: &stop, interrupt: &interrupt, alive: &alive };
+                TypeThread::new(typist, clock, options, shared).run(&job_queue, &mut on_report)
             })?
         };
         let recognise = {
@@ -187,7 +190,7 @@ impl Pipeline {
         let listener = Listener {
             reader,
             button: parts.button,
-            ptt: Ptt::new(PttOptions { debounce: settings.button.debounce, tap: settings.button.tap }),
+            ptt: Ptt::new(PttOptions::from(&settings.button)),
             segmenter: Segmenter::new(
                 SegmenterOptions {
                     pre_roll: settings.audio.pre_roll,
@@ -201,6 +204,7 @@ impl Pipeline {
             live: !wait_for_room,
             gain_db: settings.audio.gain_db,
             work,
+            interrupt,
             status: Arc::clone(&status),
             alive: liveness.enter(Role::Listen),
         };

@@ -45,3 +45,6 @@ pub const WORK_QUEUED: usize = SEGMENT_SLOTS + 256;
 /// end of each dictation; of long ones half an hour of speech. When it is full, segments wait in their slots; when
 /// these are full, no further dictation is begun.
 pub const JOBS_QUEUED: usize = 2 * 64;
+
+/// Dictations that can be taken back, one undo after the other: more than anybody remembers having said.
+pub const UNDO_DICTATIONS_MAX: usize = 16;

@@ -230,7 +230,7 @@ const CARD_DRIVER: &str = "/sys/bus/platform/drivers/snd_aloop";
 const GADGET_UDC: &str = "/proc/1/root/sys/kernel/config/usb_gadget/oratype/UDC";
 
 /// Pacing, so that there is time for something to happen in the middle.
-const SLOWLY: &str = "[typing]\nreport_interval_ms = 50\n";
+const SLOWLY: &str = "[typing]\ncharacters_per_second = 10\n";
 
 /// Error codes of the light.
 const MICROPHONE: usize = 3;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::termios;
-use oratype::typing::{TypingOutcome, Typist};
+use oratype::typing::{Keymap, Pacing, Preset, TypingOutcome, Typist};
 use oratype_hal::hid::{GadgetKeyboard, Keyboard};
 use oratype_hal::time::MonotonicClock;
 use oratype_tests::needs::run_elsewhere;
@@ -26,7 +26,6 @@ use oratype_tests::needs::run_elsewhere;
 /// As the host composes it: manufacturer and product.
 const NAME: &str = "Oratype Oratype dictation keyboard";
 const CONFIGFS: &str = "/sys/kernel/config/usb_gadget";
-const REPORT_INTERVAL: Duration = Duration::from_millis(1);
 /// Only ends a test that failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(2);
@@ -149,11 +148,15 @@ fn keyboard(udc: &str) -> GadgetKeyboard {
 }
 
 fn typist<K: Keyboard>(keyboard: K) -> Typist<K> {
-    Typist::new(keyboard, Arc::new(MonotonicClock), REPORT_INTERVAL)
+    typist_paced(keyboard, Preset::Safe)
+}
+
+fn typist_paced<K: Keyboard>(keyboard: K, preset: Preset) -> Typist<K> {
+    Typist::new(keyboard, Arc::new(MonotonicClock), Keymap::US, Pacing::new(preset, 0))
 }
 
 fn type_all<K: Keyboard>(typist: &mut Typist<K>, text: &str) {
-    let outcome = typist.type_text(text, || false, |_| {});
+    let outcome = typist.type_text(text, |_| false, |_| {});
     assert!(matches!(outcome, TypingOutcome::Done { .. }), "{outcome:?}");
 }
 

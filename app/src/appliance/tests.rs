@@ -15,7 +15,7 @@ use super::*;
 use crate::recognise::engine::EngineOptions;
 use crate::recognise::worker::WorkerOptions;
 use crate::speech::silero::tests as silero_tests;
-use crate::typing::{TypingOutcome, Typist};
+use crate::typing::{Keymap, Pacing, TypingOutcome, Typist};
 
 const FORMAT: StreamFormat = StreamFormat { rate_hz: 48_000, channels: 1, sample: SampleFormat::S16 };
 const MS: Duration = Duration::from_millis(1);
@@ -180,10 +180,10 @@ fn text_survives_keyboards_that_fail() {
     };
     let status = Arc::new(Status::default());
     let keyboard = ReopenedKeyboard::start(Box::new(open), Duration::ZERO, &status).unwrap();
-    let mut typist = Typist::new(keyboard, Arc::new(SimulatedClock::new()), MS);
+    let mut typist = Typist::new(keyboard, Arc::new(SimulatedClock::new()), Keymap::US, Pacing::UNPACED);
     let text = "The quick brown fox jumps over the lazy dog, and back again.";
     let mut away = Vec::new();
-    let outcome = typist.type_text(text, || false, |is_away| away.push(is_away));
+    let outcome = typist.type_text(text, |_| false, |is_away| away.push(is_away));
     assert!(matches!(outcome, TypingOutcome::Done { .. }), "{outcome:?}");
     assert_eq!(shown.lock().unwrap().1, text);
     assert!(away.len() > 4 && away.len().is_multiple_of(2), "{away:?}");

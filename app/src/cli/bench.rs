@@ -68,7 +68,8 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
     // Nor what the recordings have to do with each other.
     settings.text.full_stop_hold = Duration::ZERO;
     if args.pace == Pace::Fast {
-        settings.typing.report_interval = Duration::ZERO;
+        settings.typing.pacing = "fast".into();
+        settings.typing.characters_per_second = 0;
     }
     let (board, _) = parts::board(args.common.board.as_deref())?;
     let files: Vec<_> = utterances.iter().map(|utterance| &utterance.path).collect();

@@ -69,5 +69,11 @@ fn times(mut took: Vec<Duration>) -> String {
     took.sort_unstable();
     let at = |percent: usize| took.get((took.len() * percent / 100).min(took.len().saturating_sub(1)));
     let us = |percent| at(percent).map_or(0.0, |time| time.as_secs_f64() * 1e6);
-    format!("{} transcripts; p50 {:.0} µs, p99 {:.0} µs, longest {:.0} µs\n", took.len(), us(50), us(99), us(100))
+    format!(
+        "{} transcripts; p50 {:.0} µs, p99 {:.0} µs, longest {:.0} µs\n",
+        took.len(),
+        us(50),
+        us(99),
+        us(100)
+    )
 }

@@ -103,7 +103,10 @@ pub(super) fn settings_of(files: &[PathBuf]) -> Result<Settings, Refusal> {
 }
 
 /// Add the snippets of the file that the settings name, if there is one. It lies beside the last settings file.
-fn snippets(settings: &mut Settings, files: &[PathBuf]) -> Result<Option<(PathBuf, Vec<Problem>)>, ListError> {
+fn snippets(
+    settings: &mut Settings,
+    files: &[PathBuf],
+) -> Result<Option<(PathBuf, Vec<Problem>)>, ListError> {
     let Some(beside) = files.last() else { return Ok(None) };
     let problems = settings.load_snippets(beside)?;
     Ok(settings.snippets_file(beside).map(|list| (list, problems)))

@@ -90,7 +90,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
         }
     };
     if from_wav && args.pace == Pace::Fast {
-        settings.typing.report_interval = Duration::ZERO;
+        settings.typing.pacing = "fast".into();
+        settings.typing.characters_per_second = 0;
     }
     let (reports, finished) = channel();
     let mut pipeline = Pipeline::start(

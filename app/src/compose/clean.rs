@@ -4,13 +4,12 @@ use super::rules::Rules;
 use super::tokens::Token;
 
 /// Sounds of hesitation, as Whisper writes them. "Like", "well" and "you know" are words.
-const FILLERS: [&str; 12] =
-    ["um", "umm", "uh", "uhh", "uhm", "erm", "er", "ehm", "hmm", "hm", "mm", "mmm"];
+const FILLERS: [&str; 12] = ["um", "umm", "uh", "uhh", "uhm", "erm", "er", "ehm", "hmm", "hm", "mm", "mmm"];
 
 /// Words that are said twice on purpose, or by grammar.
 const TWICE: [&str; 24] = [
-    "that", "had", "is", "very", "so", "really", "no", "yes", "yeah", "bye", "ha", "na", "la", "blah", "knock", "hear",
-    "there", "now", "well", "many", "much", "far", "long", "dot",
+    "that", "had", "is", "very", "so", "really", "no", "yes", "yeah", "bye", "ha", "na", "la", "blah",
+    "knock", "hear", "there", "now", "well", "many", "much", "far", "long", "dot",
 ];
 
 /// Leave out what the rules do not want.
@@ -32,7 +31,8 @@ fn is_begun_again(tokens: &[Token<'_>], at: usize) -> bool {
         return next.starts_with(&this.key);
     }
     // Figures and letters are spelled out.
-    let is_word = this.key.chars().all(|c| c.is_alphabetic() || c == '\'') && (this.key.len() > 1 || this.key == "i");
+    let is_word =
+        this.key.chars().all(|c| c.is_alphabetic() || c == '\'') && (this.key.len() > 1 || this.key == "i");
     let goes_on = matches!(this.closing.as_ref(), "" | ",");
     this.key == *next && is_word && goes_on && !TWICE.contains(&this.key.as_str())
 }
@@ -86,7 +86,8 @@ mod tests {
         let cleaned = |text: &str, rules: &Rules| {
             let mut tokens = tokens(text);
             clean(&mut tokens, rules);
-            let shown: Vec<_> = tokens.iter().map(|t| format!("{}{}{}", t.opening, t.word, t.closing)).collect();
+            let shown: Vec<_> =
+                tokens.iter().map(|t| format!("{}{}{}", t.opening, t.word, t.closing)).collect();
             shown.join(" ")
         };
         assert_eq!(cleaned("Um, the the house.", &rules), "Um, the the house.");

@@ -1,14 +1,18 @@
 //! The host's text field, as it is after all that was typed, erased and taken back.
 
-use super::Action;
+use super::{Action, forget_last};
 
-/// An empty field with the cursor at its end, where nobody types but Oratype.
+/// A field that is empty at first, with the cursor at its end, where nobody types but Oratype. Does as the type
+/// thread does, time aside.
 #[derive(Clone, Debug, Default)]
 pub struct Field {
     text: String,
-    /// How much of its end each dictation has typed, characters; the last one is not over.
-    dictations: Vec<usize>,
-    /// What the last dictation with text has typed, for typing it again.
+    /// What can be taken back: what each dictation has typed since the last Enter or Tab.
+    entries: Vec<String>,
+    /// The last of them is still growing.
+    open: bool,
+    /// What the dictation that goes on has said, and the last one that said anything.
+    said: String,
     last: String,
 }
 
@@ -18,58 +22,75 @@ impl Field {
         &self.text
     }
 
-    /// Do as the typing level does.
+    /// What becomes of it.
     pub fn apply(&mut self, action: &Action) {
         match action {
-            Action::Type(text) => self.push(text),
-            Action::OwnWords(text) => {
-                self.dictations.clear();
-                self.text += text;
+            Action::Type(text) => {
+                self.said += text;
+                self.push(text);
             }
+            Action::OwnWords(text) => self.push_own(text),
+            Action::Enter => self.push_own("\n"),
+            Action::Retype => self.push_own(&self.last.clone()),
             Action::Erase(chars) => self.erase(*chars),
             Action::Undo => {
-                let last = self.dictations.iter().rposition(|chars| *chars > 0);
-                if let Some(last) = last {
-                    let chars = self.dictations[last];
-                    self.erase(chars);
-                }
-            }
-            Action::Retype => {
-                let last = std::mem::take(&mut self.last);
-                self.push(&last);
-                self.last = last;
+                self.open = false;
+                let chars = self.entries.pop().unwrap_or_default().chars().count();
+                forget_last(&mut self.text, chars);
+                forget_last(&mut self.said, chars);
             }
             Action::Finish => {
-                let chars = self.dictations.last().copied().unwrap_or_default();
-                if chars > 0 {
-                    let start = self.text.char_indices().rev().nth(chars - 1).map_or(0, |(at, _)| at);
-                    self.last = self.text[start..].to_owned();
+                self.open = false;
+                if !self.said.is_empty() {
+                    self.last = std::mem::take(&mut self.said);
                 }
-                self.dictations.push(0);
             }
             Action::Profile(_) => {}
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn too_late_to_undo(&mut self) {
+        self.entries.clear();
+    }
+
+    fn push_own(&mut self, text: &str) {
+        self.open = false;
+        self.push(text);
+        self.open = false;
+    }
+
     fn push(&mut self, text: &str) {
         self.text += text;
-        if self.dictations.is_empty() {
-            self.dictations.push(0);
+        let kept = match text.rfind(['\n', '\t']) {
+            Some(at) => {
+                self.entries.clear();
+                self.open = false;
+                &text[at + 1..]
+            }
+            None => text,
+        };
+        if kept.is_empty() {
+            return;
         }
-        if let Some(chars) = self.dictations.last_mut() {
-            *chars += text.chars().count();
+        if !std::mem::replace(&mut self.open, true) {
+            self.entries.push(String::new());
+        }
+        if let Some(entry) = self.entries.last_mut() {
+            entry.push_str(kept);
         }
     }
 
     fn erase(&mut self, chars: usize) {
-        let mut left = chars;
-        for typed in self.dictations.iter_mut().rev() {
-            let taken = left.min(*typed);
-            *typed -= taken;
-            left -= taken;
-        }
         for _ in 0..chars {
+            let Some(entry) = self.entries.last_mut() else { break };
+            entry.pop();
             self.text.pop();
+            self.said.pop();
+            if entry.is_empty() {
+                self.entries.pop();
+                self.open = false;
+            }
         }
     }
 }

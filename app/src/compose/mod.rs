@@ -35,8 +35,8 @@ use parse::{Item, Known, parse};
 use phrases::Phrases;
 use rules::Rules;
 use table::Does;
-pub(crate) use tokens::phrase_key;
 use tokens::Token;
+pub(crate) use tokens::phrase_key;
 use writer::{Change, Writer};
 
 /// A piece of text to type: a transcript, and the space before it. Longer text is several pieces.
@@ -54,6 +54,8 @@ pub enum Action {
     Undo,
     /// Type the last dictation again.
     Retype,
+    /// Press Enter, for no dictation.
+    Enter,
     /// Type this, which belongs to no dictation.
     OwnWords(String),
     /// Go on with the settings of this profile.
@@ -73,6 +75,9 @@ pub struct Composer {
     writer: Writer,
     /// A dictation has begun.
     dictating: bool,
+    /// What it has said, and what the last one has that said anything.
+    said: String,
+    last: String,
     /// The last dictation is over but for its full stop, which waits.
     waits: bool,
 }
@@ -99,6 +104,8 @@ impl Composer {
             )),
             writer: Writer::default(),
             dictating: false,
+            said: String::new(),
+            last: String::new(),
             waits: false,
         }
     }
@@ -122,7 +129,7 @@ impl Composer {
         self.writer.settle(settled);
         if std::mem::take(&mut self.waits) {
             self.flush(&mut actions);
-            actions.push(Action::Finish);
+            self.finish(&mut actions);
         }
         if !std::mem::replace(&mut self.dictating, true) {
             self.writer.begin(held && !settled, !rules.space_between);
@@ -149,7 +156,7 @@ impl Composer {
         }
         self.flush(&mut actions);
         if !self.waits {
-            actions.push(Action::Finish);
+            self.finish(&mut actions);
         }
         actions
     }
@@ -166,7 +173,7 @@ impl Composer {
         if std::mem::take(&mut self.waits) {
             self.writer.settle(true);
             self.flush(&mut actions);
-            actions.push(Action::Finish);
+            self.finish(&mut actions);
         }
         actions
     }
@@ -176,20 +183,43 @@ impl Composer {
         let mut actions = Vec::new();
         if std::mem::take(&mut self.waits) {
             self.writer.settle(false);
-            actions.push(Action::Finish);
+            self.finish(&mut actions);
         }
-        self.writer.undo();
-        self.writer.forget_changes();
+        self.undo(&mut actions);
         if self.dictating {
             self.writer.begin(self.writer.holds_stop(), false);
         }
-        actions.push(Action::Undo);
         actions
+    }
+
+    /// The speaker has the last dictation typed again by a gesture.
+    pub fn retyped(&mut self) -> Vec<Action> {
+        let mut actions = self.time_is_up();
+        self.writer.settle(false);
+        self.retype(&mut actions);
+        actions
+    }
+
+    /// The speaker presses Enter by a gesture.
+    pub fn entered(&mut self) -> Vec<Action> {
+        let mut actions = self.time_is_up();
+        self.writer.settle(false);
+        self.writer.append("\n");
+        self.writer.forget_changes();
+        actions.push(Action::Enter);
+        actions
+    }
+
+    /// What was typed so far was typed so long ago that it is not taken back any more.
+    pub fn too_late_to_undo(&mut self) {
+        self.writer.fix_all();
     }
 
     /// A text of the device's own, between two dictations.
     pub fn own_words(&mut self, text: &str) -> Vec<Action> {
         let mut actions = self.time_is_up();
+        self.writer.settle(false);
+        self.writer.begin(false, false);
         self.writer.own_words(text);
         let Change { text, .. } = self.writer.take_change();
         actions.push(Action::OwnWords(text));
@@ -210,8 +240,35 @@ impl Composer {
         let Change { erase_chars, text } = self.writer.take_change();
         if erase_chars > 0 {
             actions.push(Action::Erase(erase_chars));
+            forget_last(&mut self.said, erase_chars);
         }
+        self.said += &text;
         actions.extend(pieces(&text).map(Action::Type));
+    }
+
+    fn finish(&mut self, actions: &mut Vec<Action>) {
+        if !self.said.is_empty() {
+            self.last = std::mem::take(&mut self.said);
+        }
+        actions.push(Action::Finish);
+    }
+
+    /// The last dictation is gone, or what was typed last in its place.
+    fn undo(&mut self, actions: &mut Vec<Action>) {
+        let chars = self.writer.undo();
+        self.writer.forget_changes();
+        forget_last(&mut self.said, chars);
+        actions.push(Action::Undo);
+    }
+
+    fn retype(&mut self, actions: &mut Vec<Action>) {
+        if self.last.is_empty() {
+            return;
+        }
+        self.writer.begin(false, false);
+        self.writer.append(&self.last);
+        self.writer.forget_changes();
+        actions.push(Action::Retype);
     }
 
     fn write(&mut self, items: &[Item<'_>], tokens: &[Token<'_>], actions: &mut Vec<Action>) {
@@ -220,7 +277,8 @@ impl Composer {
             let at = item.at();
             let closing: &str = &tokens[at.end - 1].closing;
             let is_last = number + 1 == items.len();
-            let behind_command = number.checked_sub(1).is_none_or(|before| !matches!(items[before], Item::Word(_)));
+            let behind_command =
+                number.checked_sub(1).is_none_or(|before| !matches!(items[before], Item::Word(_)));
             let fresh = behind_command || tokens[at.start - 1].ends_sentence();
             match item {
                 Item::Word(index) => self.writer.word(&tokens[*index], fresh, &rules),
@@ -270,12 +328,11 @@ impl Composer {
                 }
             }
             Does::Retype => {
-                if writer.dictation().is_empty() && !writer.dictation_before().is_empty() {
-                    let text = writer.dictation_before().to_owned();
+                // In the middle of a dictation nobody could tell which one is meant.
+                if writer.dictation().is_empty() {
                     self.flush(actions);
-                    self.writer.append(&text);
-                    self.writer.forget_changes();
-                    actions.push(Action::Retype);
+                    self.retype(actions);
+                    self.writer.begin(false, !rules.space_between);
                 }
             }
             // The parser has made of these what they stand for.
@@ -286,14 +343,7 @@ impl Composer {
     /// Take back the dictation before this one, which has said nothing yet.
     fn take_back(&mut self, rules: &Rules, actions: &mut Vec<Action>) {
         self.flush(actions);
-        self.writer.undo();
-        if self.writer.dictation().is_empty() {
-            self.writer.forget_changes();
-        } else {
-            self.writer.undo();
-            self.writer.forget_changes();
-            actions.push(Action::Undo);
-        }
+        self.undo(actions);
         self.writer.begin(self.writer.holds_stop(), !rules.space_between);
     }
 }
@@ -322,6 +372,13 @@ fn carries_on(first: &Item<'_>, tokens: &[Token<'_>]) -> bool {
                 | Does::ScratchSentence
         ),
         Item::Snippet { .. } | Item::Spelled { .. } | Item::Profile { .. } => false,
+    }
+}
+
+/// Drop the last characters, or all if there are fewer.
+fn forget_last(text: &mut String, count: usize) {
+    for _ in 0..count {
+        text.pop();
     }
 }
 

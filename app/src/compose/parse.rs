@@ -182,9 +182,8 @@ impl<'s> Parser<'_, 's> {
 
 /// Two of the marks that end a clause never follow each other in a text: somebody speaks about them all.
 fn without_nonsense(items: &mut Vec<Item<'_>>) {
-    let is_mark = |item: &Item<'_>| {
-        matches!(item, Item::Command { does: Does::Mark("," | "." | ":" | ";"), .. })
-    };
+    let is_mark =
+        |item: &Item<'_>| matches!(item, Item::Command { does: Does::Mark("," | "." | ":" | ";"), .. });
     if !items.windows(2).any(|two| is_mark(&two[0]) && is_mark(&two[1])) {
         return;
     }

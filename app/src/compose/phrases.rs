@@ -52,7 +52,8 @@ mod tests {
     #[test]
     fn the_longest_phrase_counts() {
         let phrases = ["tab", "new line", "new", "new line feed", "new", "open"];
-        let phrases = Phrases::new(phrases.iter().enumerate().map(|(index, phrase)| ((*phrase).into(), index)));
+        let phrases =
+            Phrases::new(phrases.iter().enumerate().map(|(index, phrase)| ((*phrase).into(), index)));
         let found = |text: &str| phrases.longest(&tokens(text)).map(|(words, index)| (words, *index));
         assert_eq!(found("New line."), Some((2, 1)));
         assert_eq!(found("new-line feeds"), Some((1, 1)));

@@ -56,7 +56,7 @@ impl From<&Settings> for Rules {
                 _ => Sentences::Auto,
             },
             hold: text.full_stop_hold,
-            enter_after: text.enter_after,
+            enter_after: settings.typing.enter == "always",
             space_between: settings.dictation.space_between,
             drop_fillers: text.drop_fillers,
             drop_repeats: text.drop_repeats,

@@ -154,7 +154,7 @@ commands! {
         ["open quote", "open quotes", "begin quote"] Open("\""), Flow(ANYWHERE),
             "`\"` before a word", "She said open quote hello close quote" => "She said \"hello\"";
         ["close quote", "close quotes", "end quote", "unquote"] Close("\""), Flow(ANYWHERE),
-            "`\"` behind a word", "Open quote yes unquote she said" => "\"Yes\" she said";
+            "`\"` behind a word", "open quote yes close quote she said" => "\"yes\" she said";
         ["quote"] Open("\""), Followed(Near { after: &["to", "can", "i", "will", "may"], before: &["me", "him", "from"] }),
             "`\"`, if `unquote` or `close quote` follows", "He said quote maybe unquote" => "He said \"maybe\"";
         ["open bracket", "open brackets", "open parenthesis", "open paren"] Open("("), Flow(ANYWHERE),
@@ -164,7 +164,7 @@ commands! {
         ["open square bracket"] Open("["), Flow(ANYWHERE), "`[`", "x open square bracket 1 close square bracket" => "x [1]";
         ["close square bracket"] Close("]"), Flow(ANYWHERE), "`]`", "open square bracket x close square bracket" => "[x]";
         ["open brace", "open curly bracket"] Open("{"), Flow(ANYWHERE), "`{`", "open brace x close brace" => "{x}";
-        ["close brace", "close curly bracket"] Close("}"), Flow(ANYWHERE), "`}`", "open curly bracket x close curly bracket" => "{x}";
+        ["close brace", "close curly bracket"] Close("}"), Flow(ANYWHERE), "`}`", "so open brace x close brace" => "so {x}";
     }
 
     "Signs": {

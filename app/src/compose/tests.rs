@@ -24,7 +24,11 @@ fn settings_of(column: &str) -> Settings {
     for pair in column.split_whitespace().filter(|pair| *pair != "-") {
         let (key, value) = pair.split_once('=').unwrap();
         let quoted = if matches!(value, "true" | "false") { value.to_owned() } else { format!("{value:?}") };
-        let section = if matches!(key, "profile" | "space_between") { "dictation" } else { "text" };
+        let section = match key {
+            "profile" | "space_between" => "dictation",
+            "enter" => "typing",
+            _ => "text",
+        };
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings");
         std::fs::write(&file, format!("[{section}]\n{key} = {quoted}\n")).unwrap();
@@ -187,7 +191,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
         settings.text.drop_fillers = on[0];
         settings.text.drop_repeats = on[1];
         settings.text.written_forms = on[2];
-        settings.text.enter_after = on[3];
+        settings.typing.enter = if on[3] { "always" } else { "never" }.into();
         settings.dictation.space_between = on[4];
         if on[5] {
             settings.text.full_stop_hold = Duration::ZERO;
@@ -203,6 +207,9 @@ enum Event {
     Finished,
     TimeIsUp,
     Undone,
+    Retyped,
+    Entered,
+    TooLate,
     OwnWords,
 }
 
@@ -212,6 +219,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         3 => Just(Event::Finished),
         1 => Just(Event::TimeIsUp),
         1 => Just(Event::Undone),
+        1 => Just(Event::Retyped),
+        1 => Just(Event::Entered),
+        1 => Just(Event::TooLate),
         1 => Just(Event::OwnWords),
     ]
 }
@@ -232,16 +242,24 @@ proptest! {
                 Event::Segment(transcript) => composer.compose(&transcript),
                 Event::Finished => { open_ends += 1; composer.finished() }
                 Event::TimeIsUp => composer.time_is_up(),
-                Event::Undone if !composer.dictating => composer.undone(),
-                Event::OwnWords if !composer.dictating => composer.own_words("Fine."),
-                Event::Undone | Event::OwnWords => continue,
+                _ if composer.dictating => continue,
+                Event::TooLate => {
+                    composer.too_late_to_undo();
+                    field.too_late_to_undo();
+                    vec![]
+                }
+                Event::Undone => composer.undone(),
+                Event::Retyped => composer.retyped(),
+                Event::Entered => composer.entered(),
+                Event::OwnWords => composer.own_words("Fine."),
             };
             for action in &actions {
                 open_ends -= i32::from(*action == Action::Finish);
-                if let Action::Erase(chars) = action {
-                    prop_assert!(*chars > 0 && *chars <= field.text().chars().count(), "{actions:?}");
-                }
+                let before = field.text().chars().count();
                 field.apply(action);
+                if let Action::Erase(chars) = action {
+                    prop_assert_eq!(field.text().chars().count() + chars, before, "{:?}", actions);
+                }
             }
             prop_assert!((0..=1).contains(&open_ends), "every end is told once");
             prop_assert_eq!(open_ends == 1, composer.waits);

@@ -5,9 +5,8 @@ use std::borrow::Cow;
 /// What may stand before a word without being part of it.
 const OPENING: &[char] = &['"', '“', '„', '‘', '\'', '(', '[', '{', '«', '¿', '¡', '*'];
 /// What may stand behind a word without being part of it.
-const CLOSING: &[char] = &[
-    '.', ',', ';', ':', '!', '?', '…', '"', '”', '’', '\'', ')', ']', '}', '»', '*', '-', '–', '—',
-];
+const CLOSING: &[char] =
+    &['.', ',', ';', ':', '!', '?', '…', '"', '”', '’', '\'', ')', ']', '}', '»', '*', '-', '–', '—'];
 
 /// One word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +71,8 @@ pub(crate) fn phrase_key(phrase: &str) -> String {
 
 /// Whether a word's full stop is one of an abbreviation.
 pub(super) fn is_abbreviation(word: &str) -> bool {
-    const ABBREVIATIONS: [&str; 15] = [
-        "mr", "mrs", "ms", "dr", "st", "vs", "etc", "e.g", "i.e", "prof", "sr", "jr", "inc", "a.m", "p.m",
-    ];
+    const ABBREVIATIONS: [&str; 15] =
+        ["mr", "mrs", "ms", "dr", "st", "vs", "etc", "e.g", "i.e", "prof", "sr", "jr", "inc", "a.m", "p.m"];
     ABBREVIATIONS.contains(&key(word).as_str())
 }
 

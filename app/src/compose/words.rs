@@ -4,20 +4,65 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// A noun must follow these, so the phrase behind one is no command.
-const DETERMINERS: [&str; 14] =
-    ["a", "an", "the", "every", "each", "my", "your", "his", "our", "their", "its", "whose", "another", "which"];
+const DETERMINERS: [&str; 14] = [
+    "a", "an", "the", "every", "each", "my", "your", "his", "our", "their", "its", "whose", "another",
+    "which",
+];
 
 /// Behind these a phrase is spoken about, not used.
 const NAMING: [&str; 19] = [
-    "word", "words", "called", "named", "key", "character", "symbol", "sign", "press", "pressing", "type", "typing",
-    "insert", "inserting", "use", "using", "literal", "phrase", "command",
+    "word",
+    "words",
+    "called",
+    "named",
+    "key",
+    "character",
+    "symbol",
+    "sign",
+    "press",
+    "pressing",
+    "type",
+    "typing",
+    "insert",
+    "inserting",
+    "use",
+    "using",
+    "literal",
+    "phrase",
+    "command",
 ];
 
 /// Before these, too.
 const SPOKEN_ABOUT: [&str; 29] = [
-    "key", "keys", "character", "characters", "symbol", "symbols", "sign", "signs", "separated", "delimited", "is",
-    "was", "are", "were", "has", "had", "should", "must", "may", "will", "would", "can", "could", "means", "marks",
-    "does", "command", "button", "feature",
+    "key",
+    "keys",
+    "character",
+    "characters",
+    "symbol",
+    "symbols",
+    "sign",
+    "signs",
+    "separated",
+    "delimited",
+    "is",
+    "was",
+    "are",
+    "were",
+    "has",
+    "had",
+    "should",
+    "must",
+    "may",
+    "will",
+    "would",
+    "can",
+    "could",
+    "means",
+    "marks",
+    "does",
+    "command",
+    "button",
+    "feature",
 ];
 
 /// Between a number and these a hyphen makes an adjective: `a five-day period`.
@@ -25,22 +70,23 @@ const TIMES: [&str; 7] = ["second", "minute", "hour", "day", "week", "month", "y
 
 /// Words that a sentence cannot end with: what ends with one is not finished.
 const UNFINISHED: [&str; 41] = [
-    "a", "an", "the", "and", "or", "nor", "but", "because", "of", "my", "your", "our", "their", "every", "if",
-    "than", "whose", "into", "from", "as", "unless", "until", "although", "though", "whether", "am", "i'm", "we're",
-    "you're", "they're", "he's", "she's", "it's", "i've", "i'll", "we'll", "you'll", "i'd", "per", "via", "with",
+    "a", "an", "the", "and", "or", "nor", "but", "because", "of", "my", "your", "our", "their", "every",
+    "if", "than", "whose", "into", "from", "as", "unless", "until", "although", "though", "whether", "am",
+    "i'm", "we're", "you're", "they're", "he's", "she's", "it's", "i've", "i'll", "we'll", "you'll", "i'd",
+    "per", "via", "with",
 ];
 
 /// Words that carry a sentence on after a pause, and seldom begin one.
-const CONTINUING: [&str; 10] =
-    ["and", "or", "nor", "but", "because", "which", "whose", "whom", "than", "of"];
+const CONTINUING: [&str; 10] = ["and", "or", "nor", "but", "because", "which", "whose", "whom", "than", "of"];
 
 /// Two or three words with one of these among them are a sentence, without one a heading, a name, an item.
 const CLAUSE: [&str; 64] = [
-    "i", "you", "he", "she", "it", "we", "they", "this", "that", "there", "here", "who", "i'm", "i'll", "i've", "i'd",
-    "you're", "he's", "she's", "it's", "we're", "they're", "that's", "there's", "here's", "what's", "let's", "let",
-    "is", "are", "was", "were", "am", "be", "do", "does", "did", "don't", "doesn't", "didn't", "can", "can't",
-    "could", "will", "won't", "would", "should", "must", "may", "might", "has", "have", "had", "isn't", "aren't",
-    "wasn't", "please", "thank", "thanks", "sorry", "go", "come", "stop", "me",
+    "i", "you", "he", "she", "it", "we", "they", "this", "that", "there", "here", "who", "i'm", "i'll",
+    "i've", "i'd", "you're", "he's", "she's", "it's", "we're", "they're", "that's", "there's", "here's",
+    "what's", "let's", "let", "is", "are", "was", "were", "am", "be", "do", "does", "did", "don't",
+    "doesn't", "didn't", "can", "can't", "could", "will", "won't", "would", "should", "must", "may", "might",
+    "has", "have", "had", "isn't", "aren't", "wasn't", "please", "thank", "thanks", "sorry", "go", "come",
+    "stop", "me",
 ];
 
 /// Words that are written small within a sentence.

@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use super::rules::{Rules, Sentences};
 use super::tokens::{self, Token};
 use super::words;
+use crate::sizes::UNDO_DICTATIONS_MAX;
 
 /// Characters of the host's text that are remembered, bytes: a few pages, more than anybody takes back by voice.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
-/// Dictations that can be taken back, one after the other: more than anybody remembers.
-const LEVELS_MAX: usize = 32;
+/// Dictations that can be taken back: those of the type thread, and the one that goes on.
+const LEVELS_MAX: usize = UNDO_DICTATIONS_MAX + 1;
 /// A text of more words is a sentence, whatever they are.
 const FRAGMENT_WORDS_MAX: usize = 3;
 
@@ -35,6 +36,8 @@ pub(super) struct Writer {
     kept: usize,
     /// Characters after them that are to be erased.
     erase_chars: usize,
+    /// Bytes at its front that cannot be taken back: a key such as Enter or Tab has done more than to make text.
+    fixed: usize,
     /// The dictations in it, the present one included once it has begun.
     levels: VecDeque<Level>,
     /// Punctuation behind the last word that has not been typed: what follows may replace it.
@@ -111,32 +114,43 @@ impl Writer {
         self.levels.back().map_or("", |level| &self.text[level.start..])
     }
 
-    /// What the one before it has.
-    pub(super) fn dictation_before(&self) -> &str {
-        let mut starts = self.levels.iter().rev().map(|level| level.start);
-        let end = starts.next().unwrap_or_default();
-        starts.next().map_or("", |start| &self.text[start..end])
-    }
-
-    /// The dictation before the present one is gone, however it came to be. False if none is known.
-    pub(super) fn undo(&mut self) -> bool {
+    /// The last dictation is gone, or what was typed last in its place. Returns how many characters that were.
+    pub(super) fn undo(&mut self) -> usize {
         self.trail.clear();
-        match self.levels.pop_back() {
-            Some(level) => {
-                self.back_to(level);
-                true
-            }
-            None => {
-                // Nobody knows what is there.
-                *self = Self { all_caps: self.all_caps, ..Self::default() };
-                false
+        while let Some(level) = self.levels.pop_back() {
+            let chars = self.text[level.start..].chars().count();
+            self.back_to(level);
+            // One without text does not count.
+            if chars > 0 {
+                return chars;
             }
         }
+        0
     }
 
     /// Forget the changes so far: the typing level makes them itself.
     pub(super) fn forget_changes(&mut self) {
+        if let Some(at) = self.text[self.kept..].rfind(['\n', '\t']) {
+            self.fix(self.kept + at + 1);
+        }
         (self.kept, self.erase_chars) = (self.text.len(), 0);
+    }
+
+    /// Nothing before this can be taken back.
+    fn fix(&mut self, at: usize) {
+        self.fixed = at;
+        // The dictation that goes on begins anew behind it; those before it are out of reach.
+        let last = self.levels.back().copied();
+        self.levels.retain(|level| level.start >= at);
+        if let Some(last) = last.filter(|_| self.levels.is_empty()) {
+            self.levels.push_back(Level { start: at.max(last.start), held_stop: false, ..last });
+        }
+    }
+
+    /// What was typed so far is too old to be taken back.
+    pub(super) fn fix_all(&mut self) {
+        self.fixed = self.text.len();
+        self.levels.clear();
     }
 
     /// What has changed since the last time.
@@ -157,14 +171,15 @@ impl Writer {
         }
         self.text.drain(..cut);
         self.kept = self.kept.saturating_sub(cut);
-        self.levels.retain(|level| level.start >= cut);
+        self.fixed = self.fixed.saturating_sub(cut);
+        while self.levels.len() > 1 && self.levels.pop_front_if(|level| level.start < cut).is_some() {}
         for level in &mut self.levels {
-            level.start -= cut;
+            level.start = level.start.saturating_sub(cut);
         }
     }
 
     fn truncate(&mut self, length: usize) {
-        let length = length.min(self.text.len());
+        let length = length.max(self.fixed).min(self.text.len());
         if length < self.kept {
             self.erase_chars += self.text[length..self.kept].chars().count();
             self.kept = length;
@@ -250,13 +265,21 @@ impl Writer {
         if let Some(first) = chars.next() {
             // A word such as "iPhone" has a capital of its own already.
             let mixed = chars.as_str().contains(char::is_uppercase);
-            if mixed { self.text.push(first) } else { self.text += &change(first) }
+            if mixed {
+                self.text.push(first)
+            } else {
+                self.text += &change(first)
+            }
             self.text += chars.as_str();
         }
     }
 
     fn verbatim(&mut self, text: &str) {
-        if self.all_caps { self.text += &text.to_uppercase() } else { self.text += text }
+        if self.all_caps {
+            self.text += &text.to_uppercase()
+        } else {
+            self.text += text
+        }
         self.capital_next = false;
         self.glue = false;
     }
@@ -271,7 +294,11 @@ impl Writer {
     /// An opening sign, close to what follows.
     pub(super) fn open(&mut self, sign: &str) {
         // A quotation may be introduced by a comma, a bracket is not.
-        if sign == "\"" { self.flush_trail() } else { self.absorb(&[',', ';', ':']) }
+        if sign == "\"" {
+            self.flush_trail()
+        } else {
+            self.absorb(&[',', ';', ':'])
+        }
         self.space();
         self.text += sign;
         self.glue = true;
@@ -368,9 +395,8 @@ impl Writer {
         self.glue = false;
     }
 
-    /// Text of the device's own.
+    /// Text of the device's own, set apart from what is before it.
     pub(super) fn own_words(&mut self, text: &str) {
-        self.settle(true);
         self.space();
         self.append(text);
     }
@@ -382,7 +408,9 @@ impl Writer {
             let unfinished = self.text.split_whitespace().next_back().is_some_and(is_unfinished);
             self.open_end = !self.held_stop && !unfinished;
         }
-        if rules.sentences != Sentences::Sentence && (self.trail.ends_with("...") || self.trail.ends_with('…')) {
+        if rules.sentences != Sentences::Sentence
+            && (self.trail.ends_with("...") || self.trail.ends_with('…'))
+        {
             // The recogniser's way to say that there is more to come.
             self.trail.clear();
         }

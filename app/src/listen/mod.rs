@@ -20,12 +20,13 @@ use oratype_hal::time::{Clock, MonotonicClock, Timestamp};
 
 use self::frontend::{FrontEnd, FrontEndError};
 use self::meter::{Meter, SILENT_DBFS};
-use self::ptt::{Gesture, Ptt};
+use self::ptt::{Command, Gesture, Ptt};
 use self::segmenter::{NoRoom, Release, Segmenter, Work};
 use crate::capture::{Header, Next, Record, RingReader};
 use crate::liveness::Alive;
 use crate::recognise::engine::SAMPLE_RATE_HZ;
 use crate::status::{Cause, Status};
+use crate::typing::Interrupt;
 
 /// How long to wait for a period before looking again; only the end of the thread depends on it.
 const PERIOD_WAIT: Duration = Duration::from_millis(100);
@@ -64,6 +65,8 @@ pub struct Listener {
     pub gain_db: f32,
     /// Where segments go.
     pub work: SyncSender<Work>,
+    /// Stops the typing.
+    pub interrupt: Arc<Interrupt>,
     /// For the light.
     pub status: Arc<Status>,
     /// Marks the thread's life.
@@ -77,23 +80,34 @@ impl Listener {
         let mut meter = Meter::default();
         let mut waited = 0;
         let result = loop {
-            let Self { reader, button, ptt, segmenter, live, gain_db, work, status, alive } = &mut self;
+            let Self { reader, button, ptt, segmenter, live, gain_db, work, interrupt, status, alive } =
+                &mut self;
             alive.mark();
             match reader.next(PERIOD_WAIT) {
                 Next::Record(record) => {
                     waited = 0;
-                    let mut stage =
-                        Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
-                    let heard = stage
-                        .hear(&record, &mut front_end, *gain_db)
-                        .and_then(|()| stage.gestures(record.header(), button.as_mut()));
+                    let mut stage = Stage {
+                        ptt,
+                        segmenter,
+                        meter: &mut meter,
+                        outlet: Outlet { work, interrupt, status, alive },
+                    };
+                    let heard = stage.hear(&record, &mut front_end, *gain_db).and_then(|()| {
+                        let header = record.header();
+                        let end = header.period.end;
+                        stage.gestures(end, button.as_mut(), |stage, gesture| stage.act(gesture, header))
+                    });
                     if let Err(error) = heard {
                         break Err(error);
                     }
                 }
                 Next::Timeout if *live && waited >= PERIOD_WAITS_MAX => {
-                    let mut stage =
-                        Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
+                    let mut stage = Stage {
+                        ptt,
+                        segmenter,
+                        meter: &mut meter,
+                        outlet: Outlet { work, interrupt, status, alive },
+                    };
                     if let Err(error) = stage.deaf(button.as_mut()) {
                         break Err(error);
                     }
@@ -103,8 +117,9 @@ impl Listener {
                 Next::Failed(error) => break Err(error.into()),
             }
         };
-        let Self { ptt, segmenter, work, status, alive, .. } = &mut self;
-        let mut stage = Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, status, alive } };
+        let Self { ptt, segmenter, work, interrupt, status, alive, .. } = &mut self;
+        let mut stage =
+            Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, interrupt, status, alive } };
         if let Some((_, front_end)) = &mut front_end {
             front_end.flush(|samples| stage.push(samples));
         }
@@ -124,6 +139,7 @@ struct Stage<'a> {
 /// Where segments go, and who hears of it.
 struct Outlet<'a> {
     work: &'a SyncSender<Work>,
+    interrupt: &'a Interrupt,
     status: &'a Status,
     alive: &'a Alive,
 }
@@ -166,14 +182,15 @@ impl Stage<'_> {
         self.settled(ended);
     }
 
-    /// No sound comes any more: end the dictation with what was heard, and let the button do nothing.
+    /// No sound comes any more: end the dictation with what was heard, and let the button begin none.
     fn deaf(&mut self, button: &mut dyn Button) -> Result<(), ListenError> {
         self.finish();
         let now = MonotonicClock.now();
-        while let Some(edge) = button.next_edge(now)? {
-            self.ptt.edge(edge);
-        }
-        self.ptt.advance(now);
+        self.gestures(now, button, |stage, gesture| match gesture {
+            Gesture::Command(command) => stage.command(command),
+            Gesture::Report => stage.outlet.send(Work::Report),
+            Gesture::Start(_) | Gesture::Latch | Gesture::Stop(_) | Gesture::Discard => {}
+        })?;
         self.ptt.ended();
         Ok(())
     }
@@ -184,16 +201,21 @@ impl Stage<'_> {
         self.outlet.status.set_listening(false);
     }
 
-    /// Act on what the button did up to the end of the period.
-    fn gestures(&mut self, header: &Header, button: &mut dyn Button) -> Result<(), ListenError> {
-        let end = header.period.end;
+    /// Act on what the button did up to `end`.
+    fn gestures(
+        &mut self,
+        end: Timestamp,
+        button: &mut dyn Button,
+        act: impl Fn(&mut Self, Gesture),
+    ) -> Result<(), ListenError> {
         while let Some(edge) = button.next_edge(end)? {
-            if let Some(gesture) = self.ptt.edge(edge) {
-                self.act(gesture, header);
+            while let Some(gesture) = self.ptt.advance(edge.at) {
+                act(self, gesture);
             }
+            self.ptt.edge(edge);
         }
-        if let Some(gesture) = self.ptt.advance(end) {
-            self.act(gesture, header);
+        while let Some(gesture) = self.ptt.advance(end) {
+            act(self, gesture);
         }
         Ok(())
     }
@@ -213,11 +235,29 @@ impl Stage<'_> {
             }
             Gesture::Latch => log::info!("dictating until the next tap"),
             Gesture::Stop(at) => self.stop(at, header),
-            Gesture::Report(at) => {
-                self.stop(at, header);
+            Gesture::Discard => self.discard(),
+            Gesture::Command(command) => self.command(command),
+            Gesture::Report => {
+                self.discard();
                 self.outlet.send(Work::Report);
             }
         }
+    }
+
+    fn discard(&mut self) {
+        if self.segmenter.discard() {
+            self.meter.end_dictation();
+            self.outlet.status.set_listening(false);
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        log::info!("asked to {command}");
+        if command == Command::Undo {
+            // At once; in its order the same comes through the queues.
+            self.outlet.interrupt.undo(self.segmenter.last_spoken());
+        }
+        self.outlet.send(Work::Command(command));
     }
 
     /// End the dictation, if one goes on, at a moment at or before the end of the period just heard.
@@ -267,7 +307,7 @@ impl Outlet<'_> {
     /// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
     /// of empty dictations pile up behind a recogniser that hangs.
     fn send(&self, work: Work) {
-        if matches!(work, Work::Segment(_) | Work::Report) {
+        if !matches!(work, Work::Finished(_)) {
             self.status.begin_work();
         }
         let sent = match self.work.try_send(work) {

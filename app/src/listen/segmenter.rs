@@ -10,6 +10,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::listen::ptt::Command;
 use crate::recognise::audio::{Pool, Slot};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
 use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX};
@@ -76,14 +77,16 @@ pub struct Finished {
     pub closed: Instant,
 }
 
-/// What the segmenter hands on, in this order for each dictation: any number of segments, then its end.
+/// What the listen thread hands on. For each dictation, in this order: any number of segments, then its end.
 pub enum Work {
     /// Recognise this.
     Segment(Segment),
     /// The dictation is over.
     Finished(Finished),
-    /// Between dictations: tell how the device is.
+    /// Tell how the device is.
     Report,
+    /// Do something with what was typed.
+    Command(Command),
 }
 
 /// A release, seen from the wall clock.
@@ -178,6 +181,20 @@ impl Segmenter {
         if let Some(dictation) = &mut self.dictation {
             dictation.release.get_or_insert((position, release));
         }
+    }
+
+    /// Forget the dictation that was begun last, unless it is in its tail: the button meant something else. Whether
+    /// there was one.
+    pub fn discard(&mut self) -> bool {
+        let discarded = self.dictation.take_if(|dictation| dictation.release.is_none()).is_some();
+        self.started -= u64::from(discarded);
+        discarded
+    }
+
+    /// Number of the last dictation that the button has ended, discarded ones not counted.
+    pub fn last_spoken(&self) -> Option<u64> {
+        let goes_on = self.dictation.as_ref().is_some_and(|dictation| dictation.release.is_none());
+        self.started.checked_sub(1 + u64::from(goes_on))
     }
 
     /// Take the next samples. `latched`: the dictation may end by itself. Returns whether it just ended.

@@ -9,6 +9,7 @@ use super::protocol::Engine;
 use super::supervisor::{Caller, Supervisor};
 use super::verdict;
 use crate::compose::{Action, Composer};
+use crate::listen::ptt::Command;
 use crate::listen::segmenter::{Segment, Work};
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
@@ -44,7 +45,8 @@ impl RecogniseThread<'_> {
             Err(error) => log::error!("{error}"),
         }
         while let Some(work) = self.next(work, jobs) {
-            let is_segment = matches!(work, Work::Segment(_));
+            // The listen thread counts these as work; what becomes of them is counted by itself.
+            let is_counted = !matches!(work, Work::Finished(_));
             let actions = match work {
                 Work::Segment(segment) => self.recognise(segment, &mut report),
                 Work::Finished(finished) => {
@@ -57,12 +59,17 @@ impl RecogniseThread<'_> {
                     let text = Facts::gather(&self.about, self.status, restarts).status_report();
                     self.composer.own_words(&text)
                 }
+                Work::Command(command) => match command {
+                    Command::Undo => self.composer.undone(),
+                    Command::Retype => self.composer.retyped(),
+                    Command::Enter => self.composer.entered(),
+                },
             };
             // Without a keyboard nobody needs text any more.
             if self.act(actions, jobs).is_err() {
                 return lost;
             }
-            if is_segment {
+            if is_counted {
                 self.status.end_work();
             }
         }
@@ -107,12 +114,12 @@ impl RecogniseThread<'_> {
     fn act(&mut self, actions: Vec<Action>, jobs: &SyncSender<Job>) -> Result<(), SendError<Job>> {
         for action in actions {
             let job = match action {
-                Action::Type(text) => {
-                    self.status.begin_work();
-                    Job::Text(text)
-                }
+                Action::Type(text) => Job::Text(text),
                 Action::OwnWords(words) => Job::OwnWords(words),
-                Action::Erase(_) | Action::Undo | Action::Retype => continue,
+                Action::Erase(chars) => Job::Erase { chars },
+                Action::Undo => Job::Undo,
+                Action::Retype => Job::Retype,
+                Action::Enter => Job::Enter,
                 Action::Finish => match self.ends.pop_front() {
                     Some(end) => end,
                     None => continue,
@@ -122,6 +129,9 @@ impl RecogniseThread<'_> {
                     continue;
                 }
             };
+            if !matches!(job, Job::Finished(..)) {
+                self.status.begin_work();
+            }
             // Waits while the host is away and the queue is full.
             self.caller.alive.idle();
             let sent = jobs.send(job);

@@ -63,7 +63,10 @@ impl Settings {
         let Some(path) = self.snippets_file(settings_file) else { return Ok(Vec::new()) };
         let io_error = |source| ListError::Io { path: path.clone(), source };
         let file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.text.snippets == Self::default().text.snippets => {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && self.text.snippets == Self::default().text.snippets =>
+            {
                 return Ok(Vec::new());
             }
             opened => opened.map_err(io_error)?,
@@ -131,7 +134,8 @@ fn unescaped(text: &str) -> Result<String, (String, &'static str)> {
                 Some('t') => '\t',
                 Some('\\') => '\\',
                 other => {
-                    let what = other.map_or("ends with a \\".into(), |c| format!("has \\{}", c.escape_debug()));
+                    let what =
+                        other.map_or("ends with a \\".into(), |c| format!("has \\{}", c.escape_debug()));
                     return Err((what, "\\n for a line end, \\t for a tab, \\\\ for \\"));
                 }
             },
@@ -151,7 +155,11 @@ struct Lines {
 
 impl Lines {
     /// Hand each line with content to `entry`, which says what is wrong with it and what is allowed.
-    fn read<'a>(&mut self, bytes: &'a [u8], mut entry: impl FnMut(&'a str) -> Result<(), (String, &'static str)>) {
+    fn read<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        mut entry: impl FnMut(&'a str) -> Result<(), (String, &'static str)>,
+    ) {
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             self.problem(1, "the file is UTF-16, none of it is used".into(), "a file saved as UTF-8");
             return;
@@ -228,7 +236,8 @@ mod tests {
 
     #[test]
     fn a_large_or_alien_file_gives_what_it_can() {
-        let mut large: String = (0..200_000).map(|n| format!("phrase number {n} = some text that is typed {n}\n")).collect();
+        let mut large: String =
+            (0..200_000).map(|n| format!("phrase number {n} = some text that is typed {n}\n")).collect();
         assert!(large.len() > 10_000_000 / 2);
         large += &"no entry at all\n".repeat(100_000);
         let (snippets, problems) = read_snippets(large.as_bytes());

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 pub use lists::{ListError, Snippet, read_snippets};
 pub use profiles::Profile;
 pub use table::{
-    Audio, Button, Dictation, Key, Kind, Light, Recogniser, Section, Settings, TABLE, Text, Typing, Usb, example,
+    Audio, Button, Dictation, Key, Kind, Light, Recogniser, Section, Settings, TABLE, Text, Typing, Usb,
+    example,
 };
 
 /// The largest settings file that is read, in bytes. The commented example has about 3 KiB; anything

@@ -1,5 +1,7 @@
 //! Profiles: named sets of settings, to change between while dictating.
 
+use std::sync::LazyLock;
+
 use super::table::{Section, Settings, TABLE};
 use super::{Problem, read};
 
@@ -19,16 +21,19 @@ const BUILT_IN: &str = r#"
 text.sentences = "fragment"
 text.written_forms = true
 [profile.chat]
-text.enter_after = true
+typing.enter = "always"
 "#;
 
 impl Profile {
     /// Those that are there without any file.
     pub(super) fn built_in() -> Vec<Self> {
-        let mut none = Settings::without_profiles();
-        let problems = read::read(&mut none, BUILT_IN.as_bytes());
-        debug_assert_eq!(problems, []);
-        none.profiles
+        static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {
+            let mut none = Settings::without_profiles();
+            let problems = read::read(&mut none, BUILT_IN.as_bytes());
+            debug_assert_eq!(problems, []);
+            none.profiles
+        });
+        PROFILES.clone()
     }
 }
 
@@ -49,8 +54,8 @@ impl Settings {
 pub(super) fn may_set(section: &str, key: &str) -> bool {
     match section {
         "text" => key != "snippets",
-        "dictation" => key != "profile",
-        "typing" => true,
+        "dictation" => key == "space_between",
+        "typing" => key == "enter",
         "recogniser" => key == "quality",
         _ => false,
     }
@@ -67,7 +72,8 @@ pub(super) fn allowed() -> String {
 
 /// A name that can be spoken.
 pub(super) fn is_speakable(name: &str) -> bool {
-    name.contains(char::is_alphanumeric) && name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '\''))
+    name.contains(char::is_alphanumeric)
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '\''))
 }
 
 /// As a problem of a line says it.

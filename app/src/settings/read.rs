@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+use super::Problem;
 use super::lists::snippet;
 use super::profiles::{self, Profile};
-use super::Problem;
 use super::table::{Key, Kind, Section, Settings, TABLE};
 
 /// How alike (0 to 1, Jaro-Winkler) an unknown name must be to a known one to be taken for a slip of it:

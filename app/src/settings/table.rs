@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use super::lists::Snippet;
 use super::profiles::Profile;
+use crate::listen::ptt::Command;
+use crate::typing::Preset;
 
 /// One `[section]` of the settings file.
 pub struct Section {
@@ -141,6 +143,11 @@ settings! {
         /// A press shorter than this is a tap: dictate until the next tap.
         /// A longer one is a hold: dictate until the release.
         "tap_ms" tap: Duration = Duration::from_millis(300), Milliseconds(50..=1000);
+        /// What two quick taps do: take back the last dictation, type it once more, press Enter, or nothing.
+        /// Taps are quick when there is less than tap_ms between them too. Five tell how the device is.
+        "double_tap" double_tap: String = "undo".into(), OneOf(Command::NAMES);
+        /// What three quick taps do.
+        "triple_tap" triple_tap: String = "retype".into(), OneOf(Command::NAMES);
     }
 
     /// The light.
@@ -169,8 +176,6 @@ settings! {
         "sentences" sentences: String = "auto".into(), OneOf(&["auto", "sentence", "fragment"]);
         /// A full stop at the end of a dictation waits this long for another one that goes on with the sentence.
         "full_stop_hold_ms" full_stop_hold: Duration = Duration::from_millis(700), Milliseconds(0..=5000);
-        /// Press Enter after each dictation.
-        "enter_after" enter_after: bool = false, Switch();
         /// Leave out "um", "uh" and the like.
         "drop_fillers" drop_fillers: bool = false, Switch();
         /// Leave out words that were begun twice, as in "the the".
@@ -204,8 +209,16 @@ settings! {
     typing: Typing {
         /// Keyboard layout that the computer is set to.
         "layout" layout: String = "us".into(), OneOf(&["us"]);
-        /// Pause between two input reports. Raise it if the computer loses letters.
-        "report_interval_ms" report_interval: Duration = Duration::from_millis(1), Milliseconds(0..=50);
+        /// "fast": as fast as the computer takes keys. "safe": with some air between them, for programs that lose
+        /// fast keys. "remote": slow, for remote desktops and virtual machines.
+        "pacing" pacing: String = "safe".into(), OneOf(Preset::NAMES);
+        /// Most characters typed in a second. 0: as many as pacing says (safe: 200, remote: 30).
+        "characters_per_second" characters_per_second: u32 = 0, Count(0..=1000);
+        /// Whether Enter is pressed after each dictation.
+        "enter" enter: String = "never".into(), OneOf(&["never", "always"]);
+        /// What was typed longer ago is not taken back any more, because other things may have been typed
+        /// since. 0: no limit.
+        "undo_within_s" undo_within: Duration = Duration::from_secs(60), Seconds(0..=3600);
     }
 }
 
@@ -281,9 +294,9 @@ const LISTS: &str = r#"
 
 # "my address" = "1 High Street\nSmalltown"
 
-# Profiles: what is different while one is in use. Say "profile code" to change to it. Keys under [text], [typing],
-# [dictation] and recogniser.quality may be named. "prose" (nothing different), "code" and "chat" are there; you may
-# change them, or make your own.
+# Profiles: what is different while one is in use. Say "profile code" to change to it. The keys under [text] may
+# be named, and dictation.space_between, typing.enter and recogniser.quality. "prose" (nothing different), "code"
+# and "chat" (Enter after each dictation) are there; you may change them, or make your own.
 # [profile.notes]
 # text.sentences = "fragment"
 # recogniser.quality = "best"

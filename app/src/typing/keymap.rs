@@ -7,6 +7,15 @@ use std::str::Chars;
 
 use oratype_hal::hid::usage;
 
+/// What Caps Lock of the host does to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CapsLock {
+    /// Nothing.
+    Ignored,
+    /// The same as Shift, and Shift undoes it.
+    LikeShift,
+}
+
 /// One key to press, and the modifiers to hold meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stroke {
@@ -14,13 +23,16 @@ pub struct Stroke {
     pub usage: u8,
     /// Modifier byte of the boot report.
     pub modifiers: u8,
-    /// Caps Lock acts on this key like Shift.
-    pub follows_caps_lock: bool,
+    /// How Caps Lock acts on it.
+    pub caps: CapsLock,
+    /// Every modifier goes up right after this stroke: it ends an entry by code.
+    pub lift_after: bool,
 }
 
 impl Stroke {
-    const fn plain(usage: u8) -> Self {
-        Self { usage, modifiers: 0, follows_caps_lock: false }
+    /// A key without modifiers that no lock acts on.
+    pub const fn plain(usage: u8) -> Self {
+        Self { usage, modifiers: 0, caps: CapsLock::Ignored, lift_after: false }
     }
 
     const fn shifted(usage: u8) -> Self {
@@ -28,13 +40,29 @@ impl Stroke {
     }
 }
 
-/// The strokes that type `c`, or what stands for it. At least one; nothing is allocated.
-pub fn strokes(c: char) -> impl Iterator<Item = Stroke> {
-    let (one, rest) = match stroke(c) {
-        Some(stroke) => (Some(stroke), "".chars()),
-        None => (None, stand_in(c)),
-    };
-    one.into_iter().chain(rest.filter_map(stroke))
+/// What to press for which character.
+#[derive(Clone, Copy, Debug)]
+pub struct Keymap(());
+
+impl Keymap {
+    /// The US layout.
+    pub const US: Self = Self(());
+
+    /// The strokes that type `c`, or what stands for it. At least one; nothing is allocated.
+    pub fn strokes(&self, c: char) -> impl Iterator<Item = Stroke> + use<> {
+        let (one, rest) = match stroke(c) {
+            Some(stroke) => (Some(stroke), "".chars()),
+            None => (None, stand_in(c)),
+        };
+        one.into_iter().chain(rest.filter_map(stroke))
+    }
+
+    /// How many characters the host shows for `c`, and so how many times Backspace takes it back. What stands for one
+    /// character may be several.
+    pub fn shown(&self, c: char) -> usize {
+        // No dead keys and no entry by code: every stroke is a character.
+        self.strokes(c).count()
+    }
 }
 
 /// What is typed for a character that has no key.
@@ -58,8 +86,8 @@ const fn stroke(c: char) -> Option<Stroke> {
     }
     let byte = c as u8;
     Some(match byte {
-        b'a'..=b'z' => Stroke { follows_caps_lock: true, ..Stroke::plain(usage::A + (byte - b'a')) },
-        b'A'..=b'Z' => Stroke { follows_caps_lock: true, ..Stroke::shifted(usage::A + (byte - b'A')) },
+        b'a'..=b'z' => Stroke { caps: CapsLock::LikeShift, ..Stroke::plain(usage::A + (byte - b'a')) },
+        b'A'..=b'Z' => Stroke { caps: CapsLock::LikeShift, ..Stroke::shifted(usage::A + (byte - b'A')) },
         b'1'..=b'9' => Stroke::plain(usage::DIGIT_1 + (byte - b'1')),
         b'0' => Stroke::plain(usage::DIGIT_0),
         b'\n' => Stroke::plain(usage::ENTER),

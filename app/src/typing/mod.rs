@@ -2,17 +2,20 @@
 //!
 //! Architecture invariant: nothing here chooses or changes words. What cannot be typed as it is gets a stand-in.
 
+mod history;
 mod job;
 mod keymap;
+mod pacing;
 mod reports;
 mod thread;
 mod typist;
 
-pub use job::Job;
-pub use keymap::{Stroke, strokes};
+pub use job::{Interrupt, Job};
+pub use keymap::{CapsLock, Keymap, Stroke};
+pub use pacing::{Pacing, Preset};
 pub use reports::{press, release};
-pub use thread::TypeThread;
-pub use typist::{TypingOutcome, Typist};
+pub use thread::{Shared, TypeOptions, TypeThread};
+pub use typist::{Moment, TypingOutcome, Typist};
 
 #[cfg(test)]
 mod tests;

@@ -1,39 +1,34 @@
 //! Typing against a host in memory that decodes what arrives, independently of the keymap.
 
 use std::cell::{Cell, RefCell};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use oratype_hal::hid::conformance::ScriptedKeyboard;
 use oratype_hal::hid::{Decoder, HostLeds, Keyboard, KeyboardError, Report};
-use oratype_hal::time::{Clock, Timestamp};
+use oratype_hal::time::{Clock, SimulatedClock};
 use proptest::prelude::*;
 
 use super::*;
 
-const INTERVAL: Duration = Duration::from_millis(8);
+const SAFE: Pacing =
+    Pacing { report_interval: Duration::from_millis(8), key_interval: Duration::ZERO, rolls_over: false };
 
-/// Sleeping is setting the time.
-#[derive(Default)]
-struct FakeClock(Mutex<Timestamp>);
-
-impl Clock for FakeClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-    fn sleep_until(&self, deadline: Timestamp) {
-        let mut now = self.0.lock().unwrap();
-        *now = deadline.max(*now);
-    }
+fn typist_paced(host: &ScriptedKeyboard, pacing: Pacing) -> Typist<ScriptedKeyboard> {
+    Typist::new(host.clone(), Arc::new(SimulatedClock::new()), Keymap::US, pacing)
 }
 
 fn typist(host: &ScriptedKeyboard) -> Typist<ScriptedKeyboard> {
-    Typist::new(host.clone(), Arc::new(FakeClock::default()), INTERVAL)
+    typist_paced(host, SAFE)
 }
 
 fn type_on(host: &ScriptedKeyboard, text: &str) -> TypingOutcome {
-    typist(host).type_text(text, || false, |_| {})
+    typist(host).type_text(text, |_| false, |_| {})
+}
+
+fn type_paced(host: &ScriptedKeyboard, pacing: Pacing, text: &str) -> TypingOutcome {
+    typist_paced(host, pacing).type_text(text, |_| false, |_| {})
 }
 
 fn typed(text: &str) -> String {
@@ -46,7 +41,7 @@ fn typed(text: &str) -> String {
 fn every_ascii_character_decodes_to_itself() {
     for c in (' '..='~').chain(['\n', '\t']) {
         assert_eq!(typed(&c.to_string()), c.to_string(), "{c:?}");
-        assert_eq!(strokes(c).count(), 1, "{c:?}");
+        assert_eq!(Keymap::US.strokes(c).count(), 1, "{c:?}");
     }
 }
 
@@ -80,6 +75,129 @@ fn shift_leads_and_trails_its_key() {
 }
 
 #[test]
+fn rolling_over_takes_one_report_for_most_characters() {
+    let host = ScriptedKeyboard::default();
+    type_paced(&host, Pacing::UNPACED, "abbA1");
+    let r = |modifiers, key| Report { modifiers, keys: [key, 0, 0, 0, 0, 0] };
+    let expected = [
+        // One after the other, and a release before the same key again,
+        r(0, 4),
+        r(0, 5),
+        r(0, 0),
+        r(0, 5),
+        // and around a modifier.
+        r(0, 0),
+        r(2, 0),
+        r(2, 4),
+        r(2, 0),
+        r(0, 0),
+        r(0, 0x1e),
+        r(0, 0),
+    ];
+    assert_eq!(host.reports(), expected);
+}
+
+#[test]
+fn modifiers_go_up_where_that_ends_an_entry() {
+    let alt = |usage, lift_after| Stroke { modifiers: 4, lift_after, ..Stroke::plain(usage) };
+    for rolls_over in [false, true] {
+        let mut held = Report::RELEASED;
+        let mut reports = Vec::new();
+        for stroke in [alt(0x61, false), alt(0x5f, true), alt(0x59, true)] {
+            for report in press(held, stroke, rolls_over) {
+                reports.push((report.modifiers, report.keys[0]));
+                held = report;
+            }
+        }
+        let expected: &[_] = match rolls_over {
+            false => {
+                &[(4, 0), (4, 0x61), (4, 0), (4, 0x5f), (4, 0), (0, 0), (4, 0), (4, 0x59), (4, 0), (0, 0)]
+            }
+            true => &[(4, 0), (4, 0x61), (4, 0x5f), (4, 0), (0, 0), (4, 0), (4, 0x59), (4, 0), (0, 0)],
+        };
+        assert_eq!(reports, expected, "{rolls_over}");
+    }
+}
+
+/// How many characters of English prose a second a host takes that fetches a report every millisecond, on the
+/// millisecond.
+fn prose_per_second(pacing: Pacing) -> f64 {
+    const PROSE: &str = "She had been told, more than once, that the house on Elm Street was empty. \"Nobody lives \
+        there,\" said Mr. Hall. Still, a light was on at 7 o'clock; it went out when Anna knocked.";
+    struct Polled(ScriptedKeyboard, Arc<SimulatedClock>);
+    impl Keyboard for Polled {
+        fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
+            let frame_us = self.1.now().as_micros() as u64 / 1000;
+            self.1.sleep_until(Duration::from_millis(frame_us + 1));
+            self.0.send(report)
+        }
+        fn host_leds(&mut self) -> Option<HostLeds> {
+            None
+        }
+    }
+    let (host, clock) = (ScriptedKeyboard::default(), Arc::new(SimulatedClock::new()));
+    let mut typist = Typist::new(Polled(host.clone(), Arc::clone(&clock)), clock.clone(), Keymap::US, pacing);
+    let text = PROSE.repeat(10);
+    typist.type_text(&text, |_| false, |_| {});
+    assert_eq!(host.typed(), text);
+    text.len() as f64 / clock.now().as_secs_f64()
+}
+
+#[test]
+fn presets_are_fast_enough() {
+    let speed = |preset| prose_per_second(Pacing::new(preset, 0));
+    let speeds = [Preset::Fast, Preset::Safe, Preset::Remote].map(speed);
+    eprintln!("characters of prose a second at the presets fast, safe, remote: {speeds:.0?}");
+    assert!(speeds[0] >= 300.0, "{speeds:?}");
+    assert!(speeds[1] >= 100.0, "{speeds:?}");
+    assert!((20.0..=30.0).contains(&speeds[2]), "{speeds:?}");
+    // No faster than asked.
+    for asked in [20, 100, 250] {
+        for preset in [Preset::Fast, Preset::Safe, Preset::Remote] {
+            let speed = prose_per_second(Pacing::new(preset, asked));
+            assert!(speed <= asked.into() && speed > 0.5 * f64::from(asked), "{preset:?} {asked}: {speed}");
+        }
+    }
+}
+
+/// A million characters, none lost, doubled or exchanged.
+#[test]
+fn a_million_characters_arrive() {
+    const CHARACTERS: usize = 1_000_000;
+    /// Keeps what is typed, and not the reports.
+    struct Long(Decoder, String);
+    impl Keyboard for &mut Long {
+        fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
+            let Long(decoder, text) = &mut **self;
+            decoder.decode(report).for_each(|typed| typed.apply(text));
+            Ok(())
+        }
+        fn host_leds(&mut self) -> Option<HostLeds> {
+            Some(self.0.leds())
+        }
+    }
+    let mut state = 1_u32;
+    let text: String = std::iter::repeat_with(|| {
+        // Numbers without a pattern that typing could hide behind (Numerical Recipes' generator).
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match (state >> 24) % 97 {
+            95 => '\n',
+            96 => '\t',
+            n => char::from(b' ' + n as u8),
+        }
+    })
+    .take(CHARACTERS)
+    .collect();
+    for preset in [Preset::Fast, Preset::Safe, Preset::Remote] {
+        let mut host = Long(Decoder::with_late_modifiers(), String::new());
+        host.0.set_caps_lock(preset == Preset::Safe);
+        Typist::new(&mut host, Arc::new(SimulatedClock::new()), Keymap::US, Pacing::new(preset, 0))
+            .type_text(&text, |_| false, |_| {});
+        assert!(host.1 == text, "{preset:?}");
+    }
+}
+
+#[test]
 fn caps_lock_on_the_host_does_not_turn_letters() {
     let host = ScriptedKeyboard::default();
     host.set_caps_lock(true);
@@ -90,16 +208,17 @@ fn caps_lock_on_the_host_does_not_turn_letters() {
 #[test]
 fn reports_keep_their_distance() {
     let host = ScriptedKeyboard::default();
-    let clock = Arc::new(FakeClock::default());
-    let mut typist = Typist::new(host.clone(), clock.clone(), INTERVAL);
-    let outcome = typist.type_text("ab", || false, |_| {});
+    let clock = Arc::new(SimulatedClock::new());
+    let mut typist = Typist::new(host.clone(), clock.clone(), Keymap::US, SAFE);
+    let outcome = typist.type_text("ab", |_| false, |_| {});
+    let interval = SAFE.report_interval;
     assert_eq!(
         outcome,
-        TypingOutcome::Done { first_key_at: Some(Duration::ZERO), last_key_at: Some(2 * INTERVAL) }
+        TypingOutcome::Done { first_key_at: Some(Duration::ZERO), last_key_at: Some(2 * interval) }
     );
-    typist.type_text("c", || false, |_| {});
+    typist.type_text("c", |_| false, |_| {});
     assert_eq!(host.reports().len(), 6);
-    assert_eq!(clock.now(), 5 * INTERVAL);
+    assert_eq!(clock.now(), 5 * interval);
 }
 
 #[test]
@@ -121,7 +240,7 @@ fn a_failed_keyboard_ends_the_typing() {
 fn absence_is_told_once_each_way() {
     let host = ScriptedKeyboard::with_absences(vec![false, true, true, true]);
     let told = RefCell::new(Vec::new());
-    typist(&host).type_text("ab", || false, |away| told.borrow_mut().push(away));
+    typist(&host).type_text("ab", |_| false, |away| told.borrow_mut().push(away));
     assert_eq!(told.into_inner(), [true, false]);
     assert_eq!(host.typed(), "ab");
 }
@@ -132,7 +251,7 @@ fn a_stop_while_the_host_is_away_says_what_is_left() {
     host.set_host_present(false);
     let asked = Cell::new(0);
     let told = RefCell::new(Vec::new());
-    let stop = || {
+    let stop = |_| {
         asked.set(asked.get() + 1);
         asked.get() > 20
     };
@@ -148,10 +267,10 @@ fn a_key_left_down_by_a_stop_is_released_before_the_next_text() {
     let mut typist = typist(&host);
     let asked = Cell::new(false);
     assert_eq!(
-        typist.type_text("aa", || asked.replace(true), |_| {}),
+        typist.type_text("aa", |_| asked.replace(true), |_| {}),
         TypingOutcome::Stopped { remaining: 1 }
     );
-    typist.type_text("a", || false, |_| {});
+    typist.type_text("a", |_| false, |_| {});
     assert_eq!(host.typed(), "aa");
     assert_eq!(host.reports().last(), Some(&Report::RELEASED));
 }
@@ -182,14 +301,15 @@ impl Keyboard for Hesitant {
 }
 
 /// Rules that hold for the reports of any text.
-fn check_reports(reports: &[Report]) -> Result<(), TestCaseError> {
+fn check_reports(reports: &[Report], pacing: Pacing) -> Result<(), TestCaseError> {
     let mut last = Report::RELEASED;
     for &report in reports {
         prop_assert_ne!(report, last, "a report that says nothing new");
         prop_assert_eq!(&report.keys[1..], &[0; 5], "more than one key down");
         if report.keys != last.keys {
             prop_assert_eq!(report.modifiers, last.modifiers, "a modifier changes together with a key");
-            prop_assert!(report.keys[0] == 0 || last.keys[0] == 0, "no release between two keys");
+            let replaces = report.keys[0] != 0 && last.keys[0] != 0;
+            prop_assert!(pacing.rolls_over || !replaces, "no release between two keys");
         }
         last = report;
     }
@@ -197,33 +317,67 @@ fn check_reports(reports: &[Report]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn pacing() -> impl Strategy<Value = Pacing> {
+    (any::<bool>(), 0..20_u64, 0..20_u64).prop_map(|(rolls_over, report_ms, key_ms)| Pacing {
+        report_interval: Duration::from_millis(report_ms),
+        key_interval: Duration::from_millis(key_ms),
+        rolls_over,
+    })
+}
+
 proptest! {
     #[test]
     fn ascii_arrives_whole_however_often_the_host_leaves(
         text in "[ -~\n\t]{0,60}",
         absences in prop::collection::vec(any::<bool>(), 0..400),
+        caps_lock: bool,
+        num_lock: bool,
+        pacing in pacing(),
     ) {
         let host = ScriptedKeyboard::with_absences(absences);
-        let outcome = type_on(&host, &text);
+        host.set_caps_lock(caps_lock);
+        host.set_num_lock(num_lock);
+        let outcome = type_paced(&host, pacing, &text);
         let done = matches!(outcome, TypingOutcome::Done { .. });
         prop_assert!(done);
         prop_assert_eq!(host.typed(), text);
-        check_reports(&host.reports())?;
+        check_reports(&host.reports(), pacing)?;
+    }
+
+    /// Typed and taken back, in any order, the host shows what is left; nothing that stood there before goes.
+    #[test]
+    fn as_many_backspaces_as_characters_shown(
+        text in "[ -~\u{e9}\u{2026}\u{df}\u{4e2d}]{0,30}",
+        absences in prop::collection::vec(any::<bool>(), 0..200),
+        caps_lock: bool,
+        pacing in pacing(),
+    ) {
+        let host = ScriptedKeyboard::with_absences(absences);
+        host.set_caps_lock(caps_lock);
+        let mut typist = typist_paced(&host, pacing);
+        typist.type_text("before", |_| false, |_| {});
+        typist.type_text(&text, |_| false, |_| {});
+        let shown = text.chars().map(|c| Keymap::US.shown(c)).sum();
+        let outcome = typist.erase(shown, |_| false, |_| {});
+        let done = matches!(outcome, TypingOutcome::Done { .. });
+        prop_assert!(done);
+        prop_assert_eq!(host.typed(), "before");
+        check_reports(&host.reports(), pacing)?;
     }
 
     #[test]
-    fn any_text_is_typed_as_typeable_characters(text: String) {
+    fn any_text_is_typed_as_typeable_characters(text: String, pacing in pacing()) {
         let host = ScriptedKeyboard::default();
-        type_on(&host, &text);
+        type_paced(&host, pacing, &text);
         let typed = host.typed();
         prop_assert!(typed.chars().all(|c| matches!(c, ' '..='~' | '\n' | '\t')), "{typed:?}");
         prop_assert!(typed.len() >= text.chars().count(), "{text:?} became {typed:?}");
-        check_reports(&host.reports())?;
+        check_reports(&host.reports(), pacing)?;
     }
 
     #[test]
     fn no_character_is_dropped(c: char) {
-        prop_assert!(strokes(c).count() >= 1);
+        prop_assert!(Keymap::US.strokes(c).count() >= 1);
     }
 
     /// Stop at any point, then type the rest: together they are the text, with nothing lost or doubled.
@@ -232,17 +386,18 @@ proptest! {
         text in "[ -~]{1,30}",
         absences in prop::collection::vec(any::<bool>(), 0..200),
         patience in 0_u32..60,
+        pacing in pacing(),
     ) {
         let host = ScriptedKeyboard::with_absences(absences);
-        let mut typist = typist(&host);
+        let mut typist = typist_paced(&host, pacing);
         let asked = Cell::new(0);
-        let stop = || {
+        let stop = |_| {
             asked.set(asked.get() + 1);
             asked.get() > patience
         };
         if let TypingOutcome::Stopped { remaining } = typist.type_text(&text, stop, |_| {}) {
             let rest = &text[text.len() - remaining..];
-            typist.type_text(rest, || false, |_| {});
+            typist.type_text(rest, |_| false, |_| {});
         }
         prop_assert_eq!(host.typed(), text);
         prop_assert_eq!(host.reports().last().copied(), Some(Report::RELEASED));
@@ -253,26 +408,27 @@ proptest! {
         text in "[ -~]{1,30}",
         refusals in prop::collection::vec(any::<bool>(), 0..200),
         patience in 0_u32..60,
+        pacing in pacing(),
     ) {
         let host = ScriptedKeyboard::default();
         let keyboard = Hesitant { host: host.clone(), refusals, on_its_way: None };
-        let mut typist = Typist::new(keyboard, Arc::new(FakeClock::default()), INTERVAL);
+        let mut typist = Typist::new(keyboard, Arc::new(SimulatedClock::new()), Keymap::US, pacing);
         let asked = Cell::new(0);
-        let stop = || {
+        let stop = |_| {
             asked.set(asked.get() + 1);
             asked.get() > patience
         };
         if let TypingOutcome::Stopped { remaining } = typist.type_text(&text, stop, |_| {}) {
-            typist.type_text(&text[text.len() - remaining..], || false, |_| {});
+            typist.type_text(&text[text.len() - remaining..], |_| false, |_| {});
         }
         prop_assert_eq!(host.typed(), text);
     }
 
     /// Also on a host that takes modifiers at their word.
     #[test]
-    fn a_prompt_host_reads_the_same(text in "[ -~\n\t]{0,60}") {
+    fn a_prompt_host_reads_the_same(text in "[ -~\n\t]{0,60}", pacing in pacing()) {
         let host = ScriptedKeyboard::default();
-        type_on(&host, &text);
+        type_paced(&host, pacing, &text);
         let (mut decoder, mut prompt) = (Decoder::new(), String::new());
         for report in host.reports() {
             decoder.decode(report).for_each(|t| t.apply(&mut prompt));

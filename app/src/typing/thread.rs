@@ -5,129 +5,325 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use oratype_hal::hid::{Keyboard, KeyboardError};
-use oratype_hal::time::Clock;
+use oratype_hal::hid::{Keyboard, KeyboardError, usage};
+use oratype_hal::time::{Clock, Timestamp};
 
-use super::{Job, TypingOutcome, Typist};
+use super::history::History;
+use super::job::Typing;
+use super::{Interrupt, Job, Moment, TypingOutcome, Typist};
 use crate::listen::segmenter::Finished;
 use crate::liveness::Alive;
 use crate::metrics::DictationReport;
 use crate::pipeline::Fault;
+use crate::settings;
 use crate::status::{Cause, Status};
 
 /// How often a keyboard that has nothing to type looks for its host: the light tells of it before a person has
 /// wondered, and a host that was just plugged in is met before anybody has spoken.
 const MEET_HOST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What the thread works with.
-pub struct TypeThread<'a> {
-    /// Presses the keys.
-    pub typist: Typist<Box<dyn Keyboard>>,
-    /// The clock of the typist's times.
-    pub clock: Arc<dyn Clock>,
+/// What the settings say of it.
+#[derive(Clone, Copy, Debug)]
+pub struct TypeOptions {
+    /// Press Enter after each dictation that typed something.
+    pub enter: bool,
+    /// What was typed longer ago is not taken back; zero for no limit.
+    pub undo_within: Duration,
+}
+
+impl From<&settings::Typing> for TypeOptions {
+    fn from(settings: &settings::Typing) -> Self {
+        Self { enter: settings.enter == "always", undo_within: settings.undo_within }
+    }
+}
+
+/// What the thread shares with others.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
     /// For the light.
     pub status: &'a Status,
     /// Do not wait for a host any more.
     pub stop: &'a AtomicBool,
-    /// The host took no keys when last asked. False at the start.
-    pub away: AtomicBool,
+    /// What gestures ask for at once.
+    pub interrupt: &'a Interrupt,
     /// Marks the thread's life.
     pub alive: &'a Alive,
 }
 
-impl TypeThread<'_> {
+/// The thread's state.
+pub struct TypeThread<'a> {
+    typist: Typist<Box<dyn Keyboard>>,
+    clock: Arc<dyn Clock>,
+    options: TypeOptions,
+    shared: Shared<'a>,
+    /// The host took no keys when last asked.
+    away: AtomicBool,
+    history: History,
+    /// The dictation that goes on.
+    dictation: Dictation,
+    /// All of the last dictation that had words, whether they were typed or not.
+    last: String,
+    /// Undos that gestures asked for and that were done past the queue.
+    done_early: usize,
+    /// Characters that were not typed, because of a stop.
+    untyped: usize,
+}
+
+/// A dictation, from its first text on.
+#[derive(Default)]
+struct Dictation {
+    number: u64,
+    /// All its texts.
+    said: String,
+    /// What stands of it on the host.
+    typed: String,
+    /// The times of each text.
+    keys: Vec<Times>,
+    /// A gesture took it back: nothing more of it is typed.
+    unwanted: bool,
+}
+
+/// When the first and the last key of a text went down.
+type Times = (Instant, Instant);
+
+/// The keyboard failed with so many characters of a text not typed.
+struct Failed(KeyboardError, usize);
+
+impl<'a> TypeThread<'a> {
+    /// Nothing typed yet. `clock` is the typist's.
+    pub fn new(
+        typist: Typist<Box<dyn Keyboard>>,
+        clock: Arc<dyn Clock>,
+        options: TypeOptions,
+        shared: Shared<'a>,
+    ) -> Self {
+        Self {
+            typist,
+            clock,
+            options,
+            shared,
+            away: AtomicBool::new(false),
+            history: History::new(options.undo_within),
+            dictation: Dictation::default(),
+            last: String::new(),
+            done_early: 0,
+            untyped: 0,
+        }
+    }
+
     /// Type until the queue ends, or the keyboard fails. `on_report` hears of every dictation once it is typed.
     pub fn run(
         mut self,
         jobs: &Receiver<Job>,
         on_report: &mut impl FnMut(DictationReport),
     ) -> Result<(), Fault> {
-        let mut text = String::new();
-        let mut keys: Vec<(Instant, Instant)> = Vec::new();
-        let mut untyped = 0;
         loop {
-            self.alive.mark();
+            self.shared.alive.mark();
             let job = match jobs.recv_timeout(MEET_HOST_INTERVAL) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Timeout) => {
                     let is_there = self.typist.meet_host();
-                    see_host(&self.away, self.status, !is_there);
+                    see_host(&self.away, self.shared.status, !is_there);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            match job {
-                Job::Text(composed) => {
-                    let remaining = match self.type_text(&composed, &mut keys) {
-                        Ok(remaining) => remaining,
-                        Err((error, remaining)) => return Err(self.failed(error, untyped + remaining, jobs)),
-                    };
-                    let typed = composed.chars().count() - remaining;
-                    text.extend(composed.chars().take(typed));
-                    untyped += remaining;
-                    self.status.end_work();
-                }
-                Job::Finished(mut report, finished) => {
-                    report.number = finished.number;
-                    report.text = std::mem::take(&mut text);
-                    add_latencies(&mut report, &finished, &keys);
-                    keys.clear();
-                    on_report(*report);
-                }
-                Job::OwnWords(words) => {
-                    untyped += match self.type_text(&words, &mut Vec::new()) {
-                        Ok(remaining) => remaining,
-                        Err((error, remaining)) => return Err(self.failed(error, untyped + remaining, jobs)),
-                    };
-                    self.status.end_work();
-                }
+            let ends_work = !matches!(job, Job::Finished(..));
+            self.work(job, on_report).map_err(|failed| self.failed(failed, jobs))?;
+            if ends_work {
+                self.shared.status.end_work();
             }
         }
-        if untyped > 0 { Err(Fault::Untyped(untyped)) } else { Ok(()) }
+        if self.untyped > 0 { Err(Fault::Untyped(self.untyped)) } else { Ok(()) }
     }
 
-    /// The keyboard failed with this many characters not typed, and those that wait.
-    fn failed(&self, error: KeyboardError, untyped: usize, jobs: &Receiver<Job>) -> Fault {
-        self.status.set_fault(Cause::Usb);
+    fn work(&mut self, job: Job, on_report: &mut impl FnMut(DictationReport)) -> Result<(), Failed> {
+        match job {
+            Job::Text(text) => self.type_of_dictation(&text),
+            Job::Erase { chars } => {
+                let text = self.history.erase(chars, self.clock.now());
+                self.dictation.forget_last(text.chars().count());
+                self.take_back(&text)
+            }
+            Job::Undo if self.done_early > 0 => {
+                self.done_early -= 1;
+                Ok(())
+            }
+            Job::Undo => {
+                let text = self.history.undo(self.clock.now());
+                self.dictation.forget_last(text.chars().count());
+                self.take_back(&text)
+            }
+            Job::Retype => {
+                let text = std::mem::take(&mut self.last);
+                let typed = self.type_own(&text);
+                self.last = text;
+                typed
+            }
+            Job::Enter => self.type_own("\n"),
+            Job::OwnWords(words) => self.type_own(&words),
+            Job::Finished(mut report, finished) => {
+                self.finish(&mut report, &finished)?;
+                on_report(*report);
+                Ok(())
+            }
+        }
+    }
+
+    /// Type a text of the dictation that goes on.
+    fn type_of_dictation(&mut self, text: &str) -> Result<(), Failed> {
+        self.dictation.said.push_str(text);
+        if self.is_dictation_unwanted()? {
+            return Ok(());
+        }
+        let (typed, times) = self.type_text(text, Typing::Dictation(self.dictation.number))?;
+        self.dictation.typed.push_str(typed);
+        self.dictation.keys.extend(times);
+        self.is_dictation_unwanted().map(drop)
+    }
+
+    /// Whether a gesture took back the dictation that goes on. When that turns out, so does what was typed of it.
+    fn is_dictation_unwanted(&mut self) -> Result<bool, Failed> {
+        let asked = self.shared.interrupt.take_unwanted(Typing::Dictation(self.dictation.number));
+        // Asked once more, it is about the dictation before this one.
+        if asked && !self.dictation.unwanted {
+            self.done_early += 1;
+            self.dictation.unwanted = true;
+            self.dictation.typed.clear();
+            let text = self.history.take_open();
+            self.take_back(&text)?;
+        }
+        Ok(self.dictation.unwanted)
+    }
+
+    /// The dictation is over.
+    fn finish(&mut self, report: &mut DictationReport, finished: &Finished) -> Result<(), Failed> {
+        self.is_dictation_unwanted()?;
+        let wanted = !self.dictation.typed.is_empty();
+        if self.options.enter && wanted {
+            self.type_text("\n", Typing::Dictation(self.dictation.number))?;
+        }
+        self.shared.interrupt.set_typing(Typing::Nothing);
+        self.history.close();
+        let next = Dictation { number: finished.number + 1, ..Dictation::default() };
+        let Dictation { said, typed, keys, .. } = std::mem::replace(&mut self.dictation, next);
+        if !said.is_empty() {
+            self.last = said;
+        }
+        report.number = finished.number;
+        report.text = typed;
+        add_latencies(report, finished, &keys);
+        Ok(())
+    }
+
+    /// Type what belongs to no dictation, but can be taken back like one.
+    fn type_own(&mut self, text: &str) -> Result<(), Failed> {
+        self.history.close();
+        // What a gesture said of the words before these.
+        self.shared.interrupt.take_unwanted(Typing::Own);
+        self.type_text(text, Typing::Own)?;
+        self.shared.interrupt.set_typing(Typing::Nothing);
+        if self.shared.interrupt.take_unwanted(Typing::Own) {
+            self.done_early += 1;
+            let text = self.history.take_open();
+            self.take_back(&text)?;
+        }
+        self.history.close();
+        Ok(())
+    }
+
+    /// Press Backspace as often as this text takes.
+    fn take_back(&mut self, text: &str) -> Result<(), Failed> {
+        let keymap = self.typist.keymap();
+        let count = text.chars().map(|c| keymap.shown(c)).sum();
+        let asked = Asked { what: Typing::Nothing, shared: self.shared, away: &self.away };
+        match self.typist.erase(count, |moment| asked.stop(moment), |is_away| asked.see_host(is_away)) {
+            TypingOutcome::Done { .. } | TypingOutcome::Stopped { .. } => Ok(()),
+            TypingOutcome::Failed { error, .. } => Err(Failed(error, 0)),
+        }
+    }
+
+    /// Type as much of `text` as is wanted. Returns that, and its times if all of it was.
+    fn type_text<'t>(&mut self, text: &'t str, what: Typing) -> Result<(&'t str, Option<Times>), Failed> {
+        let asked = Asked { what, shared: self.shared, away: &self.away };
+        asked.see_host(self.away.load(Ordering::Relaxed));
+        let outcome =
+            self.typist.type_text(text, |moment| asked.stop(moment), |is_away| asked.see_host(is_away));
+        let (remaining, times) = match outcome {
+            TypingOutcome::Done { first_key_at, last_key_at } => (0, first_key_at.zip(last_key_at)),
+            TypingOutcome::Stopped { remaining } => (remaining, None),
+            TypingOutcome::Failed { error, remaining } => return Err(Failed(error, remaining)),
+        };
+        let end = text.char_indices().rev().nth(remaining.wrapping_sub(1)).map_or(text.len(), |(at, _)| at);
+        let typed = &text[..end];
+        let keymap = self.typist.keymap();
+        let forgets = |c| keymap.strokes(c).any(|stroke| matches!(stroke.usage, usage::ENTER | usage::TAB));
+        self.history.typed(typed, self.clock.now(), forgets);
+        if !self.shared.interrupt.is_unwanted(what) {
+            self.untyped += remaining;
+        }
+        Ok((typed, times.map(|times| self.on_the_wall(times))))
+    }
+
+    /// Two moments of the typist's clock.
+    fn on_the_wall(&self, (first, last): (Timestamp, Timestamp)) -> Times {
+        let (now, clock_now) = (Instant::now(), self.clock.now());
+        let instant = |at| now.checked_sub(clock_now.saturating_sub(at)).unwrap_or(now);
+        (instant(first), instant(last))
+    }
+
+    /// What becomes of the thread when the keyboard fails: it ends, and counts what waits for it too.
+    fn failed(&self, Failed(error, untyped): Failed, jobs: &Receiver<Job>) -> Fault {
+        self.shared.status.set_fault(Cause::Usb);
         let waiting = jobs.try_iter().map(|job| match job {
             Job::Text(text) => text.chars().count(),
             Job::OwnWords(words) => words.chars().count(),
-            Job::Finished(..) => 0,
+            Job::Erase { .. } | Job::Undo | Job::Retype | Job::Enter | Job::Finished(..) => 0,
         });
-        Fault::Keyboard(error, untyped + waiting.sum::<usize>())
+        Fault::Keyboard(error, self.untyped + untyped + waiting.sum::<usize>())
     }
+}
 
-    /// Returns how many characters were not typed: because of a stop, or as an error because the keyboard failed.
-    fn type_text(
-        &mut self,
-        text: &str,
-        keys: &mut Vec<(Instant, Instant)>,
-    ) -> Result<usize, (KeyboardError, usize)> {
-        let away = &self.away;
-        // Asked before each character, and time and again while the host is away. Told to stop, it goes on typing, but
-        // no longer waits for a host.
-        let stop = || {
-            self.alive.mark();
-            self.stop.load(Ordering::Relaxed) && away.load(Ordering::Relaxed)
-        };
-        let host_away = |is_away| see_host(away, self.status, is_away);
-        match self.typist.type_text(text, stop, host_away) {
-            TypingOutcome::Done { first_key_at, last_key_at } => {
-                let (now, clock_now) = (Instant::now(), self.clock.now());
-                let instant = |at| now.checked_sub(clock_now.saturating_sub(at)).unwrap_or(now);
-                keys.extend(
-                    first_key_at.zip(last_key_at).map(|(first, last)| (instant(first), instant(last))),
-                );
-                Ok(0)
-            }
-            TypingOutcome::Stopped { remaining } => Ok(remaining),
-            TypingOutcome::Failed { error, remaining } => Err((error, remaining)),
+impl Dictation {
+    /// Its last characters were taken back, or all of them if there are fewer.
+    fn forget_last(&mut self, count: usize) {
+        for text in [&mut self.said, &mut self.typed] {
+            let at = text.char_indices().rev().nth(count.wrapping_sub(1)).map(|(at, _)| at);
+            text.truncate(at.unwrap_or(if count == 0 { text.len() } else { 0 }));
         }
     }
 }
 
-/// Fill in the times that are known once the last key is up. `keys`: first and last key of each text.
-fn add_latencies(report: &mut DictationReport, finished: &Finished, keys: &[(Instant, Instant)]) {
+/// What the typist asks and tells while it types.
+struct Asked<'a> {
+    what: Typing,
+    shared: Shared<'a>,
+    away: &'a AtomicBool,
+}
+
+impl Asked<'_> {
+    /// Told to stop, the thread goes on typing, but no longer waits for a host. A gesture stops it between two
+    /// characters only, where it is known exactly what to take back.
+    fn stop(&self, moment: Moment) -> bool {
+        self.shared.alive.mark();
+        let ending = self.shared.stop.load(Ordering::Relaxed);
+        match moment {
+            Moment::HostAway => ending,
+            Moment::BetweenCharacters => {
+                self.shared.interrupt.is_unwanted(self.what) || ending && self.away.load(Ordering::Relaxed)
+            }
+        }
+    }
+
+    /// A gesture can stop only what somebody sees being typed.
+    fn see_host(&self, is_away: bool) {
+        self.shared.interrupt.set_typing(if is_away { Typing::Nothing } else { self.what });
+        see_host(self.away, self.shared.status, is_away);
+    }
+}
+
+/// Fill in the times that are known once the last key is up. `keys`: the times of each text.
+fn add_latencies(report: &mut DictationReport, finished: &Finished, keys: &[Times]) {
     let since_release = |at: Instant| at.saturating_duration_since(finished.released);
     report.capture = finished.capture;
     report.endpoint = since_release(finished.closed);
@@ -145,3 +341,6 @@ fn see_host(away: &AtomicBool, status: &Status, is_away: bool) {
         log::info!("the host {}", if is_away { "is away; text waits" } else { "is there" });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,26 @@
 //! Sends text as reports, paced, and waits for a host that is away without losing its place.
 
+use std::iter::once;
 use std::sync::Arc;
 use std::time::Duration;
 
 use oratype_hal::hid::{Keyboard, KeyboardError, Report, usage};
 use oratype_hal::time::{Clock, Timestamp};
 
-use super::{press, release, strokes};
+use super::keymap::{CapsLock, Keymap, Stroke};
+use super::{Pacing, press, release};
 
 /// How often a report is offered to a host that is away: quick for a person, nothing for the processor.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// When somebody is asked whether to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before each character: what was typed so far is exactly known.
+    BetweenCharacters,
+    /// Time and again while the host is away, perhaps in the middle of a character.
+    HostAway,
+}
 
 /// How the typing of a text ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,89 +59,123 @@ enum Interrupted {
 /// Types text on one keyboard.
 ///
 /// Every report is sent until it is taken, exactly once and in order, so that a host that goes away in the middle
-/// of a word finds the rest of it when it is back. Each key is followed by its release at once; where a host falls
-/// asleep between the two, the release is what waits, so that the key cannot repeat for long when it wakes. After a
-/// stop, type the characters that remain before anything else: the first of them may still be on its way.
+/// of a word finds the rest of it when it is back. Each key is followed by its release or by the next key at once;
+/// where a host falls asleep between the two, that is what waits, so that the key cannot repeat for long when it
+/// wakes. After a stop while the host was away, type the characters that remain before anything else: the first of
+/// them may still be on its way.
 pub struct Typist<K> {
+    keymap: Keymap,
+    keys: Keys<K>,
+}
+
+impl<K: Keyboard> Typist<K> {
+    /// Type on `keyboard`, for a host with the layout of `keymap`, paced by `clock`.
+    pub fn new(keyboard: K, clock: Arc<dyn Clock>, keymap: Keymap, pacing: Pacing) -> Self {
+        let keys = Keys {
+            keyboard,
+            clock,
+            pacing,
+            held: Report::RELEASED,
+            letting_go: false,
+            next_report_at: Timestamp::ZERO,
+            next_key_at: Timestamp::ZERO,
+            away: false,
+        };
+        Self { keymap, keys }
+    }
+
+    /// How characters become strokes.
+    pub fn keymap(&self) -> &Keymap {
+        &self.keymap
+    }
+
+    /// Look for the host while there is nothing to type; whether it is there. See [`Keyboard::meet_host`].
+    pub fn meet_host(&mut self) -> bool {
+        let is_there = self.keys.keyboard.meet_host();
+        self.keys.away = !is_there;
+        is_there
+    }
+
+    /// Type `text`. Blocks until it is typed, `stop` answers true, or the keyboard fails.
+    ///
+    /// `stop` is asked at each [`Moment`], at least every 50 ms while the host is away. `host_away` is told true when
+    /// the host turns out to be away, and false when it has taken a report again.
+    pub fn type_text(
+        &mut self,
+        text: &str,
+        stop: impl Fn(Moment) -> bool,
+        host_away: impl FnMut(bool),
+    ) -> TypingOutcome {
+        let Self { keymap, keys } = self;
+        let strokes = text.chars().map(|c| keymap.strokes(c));
+        keys.type_all(strokes, text.chars().count(), &stop, host_away)
+    }
+
+    /// Press Backspace so many times; otherwise as [`type_text`](Self::type_text).
+    pub fn erase(
+        &mut self,
+        count: usize,
+        stop: impl Fn(Moment) -> bool,
+        host_away: impl FnMut(bool),
+    ) -> TypingOutcome {
+        const BACKSPACE: Stroke = Stroke::plain(usage::BACKSPACE);
+        self.keys.type_all((0..count).map(|_| once(BACKSPACE)), count, &stop, host_away)
+    }
+}
+
+/// The keys themselves: strokes in, reports out.
+struct Keys<K> {
     keyboard: K,
     clock: Arc<dyn Clock>,
-    report_interval: Duration,
+    pacing: Pacing,
     /// The last report that was taken: what the host believes to be down.
     held: Report,
     /// A stop could not release what was held. That goes on before anything else, because what a host has refused
     /// may still be on its way.
     letting_go: bool,
     next_report_at: Timestamp,
+    next_key_at: Timestamp,
     /// The host took no report, or was not met, when last asked.
     away: bool,
 }
 
-impl<K: Keyboard> Typist<K> {
-    /// Type on `keyboard`, reports at least `report_interval` apart by `clock`.
-    pub fn new(keyboard: K, clock: Arc<dyn Clock>, report_interval: Duration) -> Self {
-        Self {
-            keyboard,
-            clock,
-            report_interval,
-            held: Report::RELEASED,
-            letting_go: false,
-            next_report_at: Timestamp::ZERO,
-            away: false,
-        }
-    }
-
-    /// Look for the host while there is nothing to type; whether it is there. See [`Keyboard::meet_host`].
-    pub fn meet_host(&mut self) -> bool {
-        let is_there = self.keyboard.meet_host();
-        self.away = !is_there;
-        is_there
-    }
-
-    /// Type `text`. Blocks until it is typed, `stop` answers true, or the keyboard fails.
-    ///
-    /// `stop` is asked before each character, and at least every 50 ms while the host is away. `host_away` is told
-    /// true when the host turns out to be away, and false when it has taken a report again.
-    pub fn type_text(
+impl<K: Keyboard> Keys<K> {
+    /// Press what types each of `count` characters.
+    fn type_all<S: Iterator<Item = Stroke>>(
         &mut self,
-        text: &str,
-        stop: impl Fn() -> bool,
+        mut characters: impl Iterator<Item = S>,
+        count: usize,
+        stop: &impl Fn(Moment) -> bool,
         mut host_away: impl FnMut(bool),
     ) -> TypingOutcome {
         let (mut first_key_at, mut last_key_at) = (None, None);
-        let mut chars = text.chars();
-        let mut remaining = text.chars().count();
-        let ended = loop {
+        let mut remaining = count;
+        let ended = 'typing: loop {
             if self.letting_go {
-                let released = self.send_all(release(self.held), &stop, &mut host_away, |_| {});
+                let released = self.send_all(release(self.held), stop, &mut host_away, |_| {});
                 if released.is_err() {
                     break released;
                 }
                 self.letting_go = false;
             }
-            let Some(c) = chars.next() else {
-                break self.send_all(release(self.held), &stop, &mut host_away, |_| {});
+            let Some(strokes) = characters.next() else {
+                break self.send_all(release(self.held), stop, &mut host_away, |_| {});
             };
-            if stop() {
+            if stop(Moment::BetweenCharacters) {
                 break Err(Interrupted::Stopped);
             }
-            let mut strokes = strokes(c).peekable();
-            let mut result = Ok(());
-            while let Some(mut stroke) = strokes.next() {
-                if stroke.follows_caps_lock && self.keyboard.host_leds().is_some_and(|l| l.caps_lock) {
-                    stroke.modifiers ^= usage::LEFT_SHIFT;
-                }
-                let last_of_char = strokes.peek().is_none();
-                result = self.send_all(press(self.held, stroke), &stop, &mut host_away, |at| {
+            let mut strokes = strokes.peekable();
+            while let Some(stroke) = strokes.next() {
+                let last_of_character = strokes.peek().is_none();
+                let reports = press(self.held, self.compensated(stroke), self.pacing.rolls_over);
+                let sent = self.send_all(reports, stop, &mut host_away, |at| {
                     first_key_at.get_or_insert(at);
                     last_key_at = Some(at);
-                    remaining -= usize::from(last_of_char);
+                    remaining -= usize::from(last_of_character);
                 });
-                if result.is_err() {
-                    break;
+                if sent.is_err() {
+                    break 'typing sent;
                 }
-            }
-            if result.is_err() {
-                break result;
             }
         };
         match ended {
@@ -146,36 +191,69 @@ impl<K: Keyboard> Typist<K> {
         }
     }
 
-    /// Send reports in turn; `key_down` hears when one with a key in it was taken.
+    /// The stroke that does what `stroke` does without Caps Lock.
+    ///
+    /// Num Lock acts on the keypad alone. The only strokes there are those of entry by code, where hosts read the key
+    /// and not its meaning.
+    fn compensated(&mut self, stroke: Stroke) -> Stroke {
+        let turned = stroke.caps == CapsLock::LikeShift
+            && self.keyboard.host_leds().is_some_and(|leds| leds.caps_lock);
+        let shift = if turned { usage::LEFT_SHIFT } else { 0 };
+        Stroke { modifiers: stroke.modifiers ^ shift, ..stroke }
+    }
+
+    /// Send reports in turn; `key_down` hears when one in which a key goes down was taken.
     fn send_all(
         &mut self,
         reports: impl Iterator<Item = Report>,
-        stop: &impl Fn() -> bool,
+        stop: &impl Fn(Moment) -> bool,
         host_away: &mut impl FnMut(bool),
         mut key_down: impl FnMut(Timestamp),
     ) -> Result<(), Interrupted> {
         for report in reports {
+            let presses = report.presses_after(self.held);
             self.send(report, stop, host_away)?;
-            if report.keys[0] != usage::NONE {
+            if presses {
                 key_down(self.clock.now());
             }
         }
         Ok(())
     }
 
+    /// When a report may go.
+    fn due(&self, report: Report) -> Timestamp {
+        if report.presses_after(self.held) {
+            self.next_report_at.max(self.next_key_at)
+        } else {
+            self.next_report_at
+        }
+    }
+
+    /// A report was taken.
+    fn sent(&mut self, report: Report) {
+        let now = self.clock.now();
+        if report.presses_after(self.held) {
+            self.next_key_at = now + self.pacing.key_interval;
+        }
+        self.held = report;
+        self.next_report_at = now + self.pacing.report_interval;
+    }
+
     /// Send one report, however long the host is away.
     fn send(
         &mut self,
         report: Report,
-        stop: &impl Fn() -> bool,
+        stop: &impl Fn(Moment) -> bool,
         host_away: &mut impl FnMut(bool),
     ) -> Result<(), Interrupted> {
-        self.clock.sleep_until(self.next_report_at);
-        let result = loop {
+        self.clock.sleep_until(self.due(report));
+        loop {
             let tried_at = self.clock.now();
             match self.keyboard.send(report) {
-                Ok(()) => break Ok(()),
-                Err(KeyboardError::HostAway) if stop() => break Err(Interrupted::StoppedAway),
+                Ok(()) => break,
+                Err(KeyboardError::HostAway) if stop(Moment::HostAway) => {
+                    return Err(Interrupted::StoppedAway);
+                }
                 Err(KeyboardError::HostAway) => {
                     if !self.away {
                         host_away(true);
@@ -184,18 +262,15 @@ impl<K: Keyboard> Typist<K> {
                     // Returns at once where the keyboard itself has waited as long.
                     self.clock.sleep_until(tried_at + RETRY_INTERVAL);
                 }
-                Err(error) => break Err(Interrupted::Failed(error)),
+                Err(error) => return Err(Interrupted::Failed(error)),
             }
-        };
-        if result.is_ok() {
-            if self.away {
-                host_away(false);
-                self.away = false;
-            }
-            self.held = report;
-            self.next_report_at = self.clock.now() + self.report_interval;
         }
-        result
+        if self.away {
+            host_away(false);
+            self.away = false;
+        }
+        self.sent(report);
+        Ok(())
     }
 
     /// Release what is down, with one attempt for each report: after a stop nobody waits. What does not succeed
@@ -203,12 +278,11 @@ impl<K: Keyboard> Typist<K> {
     fn let_go(&mut self) {
         self.letting_go = true;
         for report in release(self.held) {
-            self.clock.sleep_until(self.next_report_at);
+            self.clock.sleep_until(self.due(report));
             if self.keyboard.send(report).is_err() {
                 return;
             }
-            self.held = report;
-            self.next_report_at = self.clock.now() + self.report_interval;
+            self.sent(report);
         }
         self.letting_go = false;
     }

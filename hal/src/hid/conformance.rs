@@ -131,6 +131,11 @@ impl ScriptedKeyboard {
         self.host().decoder.set_caps_lock(on);
     }
 
+    /// Another keyboard switched Num Lock.
+    pub fn set_num_lock(&self, on: bool) {
+        self.host().decoder.set_num_lock(on);
+    }
+
     /// The text on the host.
     pub fn typed(&self) -> String {
         self.host().text.clone()
@@ -162,7 +167,7 @@ impl Keyboard for ScriptedKeyboard {
     }
 
     fn host_leds(&mut self) -> Option<HostLeds> {
-        Some(HostLeds { num_lock: false, caps_lock: self.host().decoder.caps_lock() })
+        Some(self.host().decoder.leds())
     }
 }
 

@@ -3,13 +3,18 @@
 //! Written from the HID Usage Tables, not from the keymap that Oratype types with, so that typing and decoding
 //! check each other.
 
-use super::{Report, usage};
+use super::{HostLeds, Report, usage};
 
 /// US layout from usage 0x04 (`a`) to 0x38 (`/`), without and with Shift. 0 where the key makes no text.
 /// Usage 0x32 (non-US `#`) is the backslash key to Linux with the US layout.
 const PLAIN: &[u8; 53] = b"abcdefghijklmnopqrstuvwxyz1234567890\n\0\0\t -=[]\\\\;'`,./";
 const SHIFTED: &[u8; 53] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ!@#$%^&*()\n\0\0\t _+{}||:\"~<>?";
 const FIRST: u8 = 0x04;
+
+/// The keypad from usage 0x54 (`/`) to 0x63 (`.`). Num Lock, or Shift without it, makes digits and `.` of the last
+/// eleven; otherwise they move the cursor.
+const KEYPAD: &[u8; 16] = b"/*-+\n1234567890.";
+const KEYPAD_PLAIN: usize = 5;
 
 /// Either Shift key.
 const SHIFT: u8 = usage::LEFT_SHIFT | usage::RIGHT_SHIFT;
@@ -47,30 +52,35 @@ impl Typed {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Decoder {
     last: Report,
-    caps_lock: bool,
+    leds: HostLeds,
     late_modifiers: bool,
 }
 
 impl Decoder {
     /// A host as the specification has it: modifiers count in the report they come in.
     pub const fn new() -> Self {
-        Self { last: Report::RELEASED, caps_lock: false, late_modifiers: false }
+        Self { last: Report::RELEASED, leds: HostLeds::OFF, late_modifiers: false }
     }
 
     /// A host that sees a modifier one report late: Shift in the same report as its key has no effect on that
     /// key, as is seen on some Windows hosts and through remote desktops.
     pub const fn with_late_modifiers() -> Self {
-        Self { last: Report::RELEASED, caps_lock: false, late_modifiers: true }
+        Self { last: Report::RELEASED, leds: HostLeds::OFF, late_modifiers: true }
     }
 
-    /// Whether Caps Lock is on.
-    pub const fn caps_lock(&self) -> bool {
-        self.caps_lock
+    /// The lock lights.
+    pub const fn leds(&self) -> HostLeds {
+        self.leds
     }
 
     /// Caps Lock was switched by another keyboard of the same host.
     pub const fn set_caps_lock(&mut self, on: bool) {
-        self.caps_lock = on;
+        self.leds.caps_lock = on;
+    }
+
+    /// Num Lock was switched by another keyboard of the same host.
+    pub const fn set_num_lock(&mut self, on: bool) {
+        self.leds.num_lock = on;
     }
 
     /// Take one report: what the keys that went down with it type, in the order of their slots.
@@ -92,8 +102,10 @@ impl Decoder {
     }
 
     fn press(&mut self, key: u8, modifiers: u8) -> Typed {
-        if key == usage::CAPS_LOCK {
-            self.caps_lock = !self.caps_lock;
+        match key {
+            usage::CAPS_LOCK => self.leds.caps_lock = !self.leds.caps_lock,
+            usage::NUM_LOCK => self.leds.num_lock = !self.leds.num_lock,
+            _ => {}
         }
         if modifiers & !SHIFT != 0 {
             return Typed::Key { usage: key, modifiers };
@@ -102,9 +114,17 @@ impl Decoder {
             return Typed::Backspace;
         }
         let shift = modifiers & SHIFT != 0;
+        if let Some(i) = key.checked_sub(usage::KEYPAD_SLASH).map(usize::from)
+            && let Some(&c) = KEYPAD.get(i)
+        {
+            return match i < KEYPAD_PLAIN || shift != self.leds.num_lock {
+                true => Typed::Char(c.into()),
+                false => Typed::Key { usage: key, modifiers },
+            };
+        }
         let row = if shift { SHIFTED } else { PLAIN };
         match key.checked_sub(FIRST).and_then(|i| row.get(usize::from(i))) {
-            Some(c) if c.is_ascii_alphabetic() && self.caps_lock => Typed::Char((c ^ 0x20).into()),
+            Some(c) if c.is_ascii_alphabetic() && self.leds.caps_lock => Typed::Char((c ^ 0x20).into()),
             Some(&c) if c != 0 => Typed::Char(c.into()),
             _ => Typed::Key { usage: key, modifiers },
         }
@@ -177,6 +197,18 @@ mod tests {
             report(0, &[0x04]),
         ];
         assert_eq!(text(Decoder::new(), &reports), "A1b@a");
+    }
+
+    #[test]
+    fn num_lock_and_shift_decide_about_the_keypad() {
+        let keys = [report(0, &[0x54]), report(0, &[0x59]), report(0, &[0x63]), Report::RELEASED];
+        let shifted = [report(2, &[]), report(2, &[0x59]), Report::RELEASED];
+        assert_eq!(text(Decoder::new(), &[&keys[..], &shifted].concat()), "/1");
+        let num_lock = [report(0, &[usage::NUM_LOCK]), Report::RELEASED];
+        assert_eq!(text(Decoder::new(), &[&num_lock[..], &keys, &shifted].concat()), "/1.");
+        let mut decoder = Decoder::new();
+        decoder.decode(num_lock[0]).for_each(drop);
+        assert_eq!(decoder.leds(), HostLeds { num_lock: true, caps_lock: false });
     }
 
     #[test]

@@ -76,6 +76,11 @@ pub struct HostLeds {
     pub caps_lock: bool,
 }
 
+impl HostLeds {
+    /// No light is on.
+    pub const OFF: Self = Self { num_lock: false, caps_lock: false };
+}
+
 /// Why a report was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyboardError {

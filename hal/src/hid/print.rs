@@ -59,9 +59,9 @@ impl<W: Write + Send> Keyboard for PrintKeyboard<W> {
         Ok(())
     }
 
-    /// Caps Lock as the decoded reports set it.
+    /// The locks as the decoded reports set them.
     fn host_leds(&mut self) -> Option<HostLeds> {
-        Some(HostLeds { num_lock: false, caps_lock: self.decoder.caps_lock() })
+        Some(self.decoder.leds())
     }
 }
 

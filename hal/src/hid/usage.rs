@@ -44,6 +44,10 @@ pub const PERIOD: u8 = 0x37;
 pub const SLASH: u8 = 0x38;
 /// Caps Lock.
 pub const CAPS_LOCK: u8 = 0x39;
+/// Num Lock.
+pub const NUM_LOCK: u8 = 0x53;
+/// `/` of the keypad; `*`, `-`, `+`, Enter, the digits 1 to 9, 0 and `.` follow.
+pub const KEYPAD_SLASH: u8 = 0x54;
 
 /// Left Ctrl, in the modifier byte.
 pub const LEFT_CTRL: u8 = 1 << 0;

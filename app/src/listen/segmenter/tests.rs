@@ -59,7 +59,7 @@ impl Delivered {
                 }
             }
             Work::Finished(_) => self.finished += 1,
-            Work::Report => panic!("no part of the segmenter asks for a report"),
+            Work::Report | Work::Command(_) => panic!("no part of the segmenter asks for that"),
         }
     }
 }

@@ -1,0 +1,221 @@
+//! What was typed last, dictation by dictation, so that it can be taken back.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use oratype_hal::time::Timestamp;
+
+use crate::sizes::UNDO_DICTATIONS_MAX;
+
+/// What one dictation has typed, as far as it can be taken back.
+#[derive(Debug)]
+struct Entry {
+    text: String,
+    typed_at: Timestamp,
+}
+
+/// The dictations that stand right before the cursor, as far as is known.
+///
+/// Whoever sits at the host may move the cursor and type too, so that what was typed long ago is forgotten, and so is
+/// everything before a key such as Enter, which does more than to make text.
+#[derive(Debug)]
+pub(super) struct History {
+    /// Forget what was typed longer ago; zero for never.
+    keep: Duration,
+    /// The oldest first.
+    entries: VecDeque<Entry>,
+    /// The last entry is still growing.
+    open: bool,
+}
+
+impl History {
+    /// Nothing was typed. What is typed longer than `keep` ago is forgotten; never if that is zero.
+    pub(super) fn new(keep: Duration) -> Self {
+        Self { keep, entries: VecDeque::with_capacity(UNDO_DICTATIONS_MAX), open: false }
+    }
+
+    /// This was typed just now, for the dictation that goes on. `forgets` tells the characters that do more than to
+    /// make text.
+    pub(super) fn typed(&mut self, text: &str, now: Timestamp, forgets: impl Fn(char) -> bool) {
+        let kept = match text.char_indices().rfind(|&(_, c)| forgets(c)) {
+            Some((at, c)) => {
+                self.entries.clear();
+                self.open = false;
+                &text[at + c.len_utf8()..]
+            }
+            None => text,
+        };
+        if kept.is_empty() {
+            return;
+        }
+        if !self.open {
+            if self.entries.len() == UNDO_DICTATIONS_MAX {
+                self.entries.pop_front();
+            }
+            self.entries.push_back(Entry { text: String::new(), typed_at: now });
+            self.open = true;
+        }
+        if let Some(entry) = self.entries.back_mut() {
+            entry.text.push_str(kept);
+            entry.typed_at = now;
+        }
+    }
+
+    /// The dictation is over; what comes belongs to another one.
+    pub(super) fn close(&mut self) {
+        self.open = false;
+    }
+
+    /// What the dictation that goes on has typed is taken back; this is it.
+    pub(super) fn take_open(&mut self) -> String {
+        match std::mem::take(&mut self.open) {
+            true => self.entries.pop_back().map(|entry| entry.text).unwrap_or_default(),
+            false => String::new(),
+        }
+    }
+
+    /// The last dictation that has typed something is taken back; this is its text. Empty if none is known.
+    pub(super) fn undo(&mut self, now: Timestamp) -> String {
+        self.forget_old(now);
+        self.open = false;
+        self.entries.pop_back().map(|entry| entry.text).unwrap_or_default()
+    }
+
+    /// The last `count` characters are taken back, or as many as are known; this is what they were.
+    pub(super) fn erase(&mut self, count: usize, now: Timestamp) -> String {
+        self.forget_old(now);
+        let mut erased = String::new();
+        let mut left = count;
+        while let Some(entry) = self.entries.back_mut().filter(|_| left > 0) {
+            let at = entry.text.char_indices().rev().nth(left - 1).map_or(0, |(at, _)| at);
+            let tail = entry.text.split_off(at);
+            left -= tail.chars().count();
+            erased.insert_str(0, &tail);
+            if entry.text.is_empty() {
+                self.entries.pop_back();
+                self.open = false;
+            }
+        }
+        erased
+    }
+
+    /// Entries are typed one after the other, so the old ones are in front.
+    fn forget_old(&mut self, now: Timestamp) {
+        if self.keep.is_zero() {
+            return;
+        }
+        while self.entries.pop_front_if(|entry| now.saturating_sub(entry.typed_at) > self.keep).is_some() {}
+        self.open &= !self.entries.is_empty();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn seconds(s: u64) -> Timestamp {
+        Duration::from_secs(s)
+    }
+
+    /// A history of dictations of one text each, one second apart.
+    fn history(texts: &[&str]) -> History {
+        let mut history = History::new(MINUTE);
+        for (i, text) in texts.iter().enumerate() {
+            history.typed(text, seconds(i as u64), |c| c == '\n');
+            history.close();
+        }
+        history
+    }
+
+    #[test]
+    fn several_undos_take_back_earlier_dictations() {
+        let mut history = history(&["One.", " Two.", "", " Three."]);
+        let undone: Vec<_> = (0..5).map(|_| history.undo(seconds(10))).collect();
+        assert_eq!(undone, [" Three.", " Two.", "One.", "", ""]);
+    }
+
+    #[test]
+    fn a_dictation_is_all_that_was_typed_until_it_was_over() {
+        let mut history = history(&["One."]);
+        history.typed(" Two,", seconds(2), |_| false);
+        history.typed(" three.", seconds(3), |_| false);
+        assert_eq!(history.take_open(), " Two, three.");
+        assert_eq!(history.take_open(), "");
+        assert_eq!(history.undo(seconds(4)), "One.");
+    }
+
+    #[test]
+    fn a_minute_later_it_is_forgotten() {
+        let texts = ["One.", " Two."];
+        assert_eq!(history(&texts).undo(seconds(61)), " Two.");
+        assert_eq!(history(&texts).undo(seconds(62)), "");
+        // The first one is forgotten a second earlier.
+        let mut some = history(&texts);
+        assert_eq!([some.undo(seconds(61)), some.undo(seconds(61))], [" Two.", ""]);
+        let mut for_ever = History::new(Duration::ZERO);
+        for_ever.typed("One.", seconds(0), |_| false);
+        assert_eq!(for_ever.undo(seconds(100_000)), "One.");
+    }
+
+    #[test]
+    fn enter_forgets_everything_before_it() {
+        let mut some = history(&["One.", " Two.\nThree.", " Four."]);
+        let undone: Vec<_> = (0..3).map(|_| some.undo(seconds(5))).collect();
+        assert_eq!(undone, [" Four.", "Three.", ""]);
+        assert_eq!(history(&["One.", "\n"]).undo(seconds(5)), "");
+        assert_eq!(history(&["One.\n"]).erase(3, seconds(5)), "");
+    }
+
+    #[test]
+    fn characters_are_erased_across_dictations() {
+        let mut some = history(&["One.", " Zw\u{f6}lf."]);
+        assert_eq!(some.erase(0, seconds(5)), "");
+        assert_eq!(some.erase(4, seconds(5)), "\u{f6}lf.");
+        assert_eq!(some.erase(5, seconds(5)), "e. Zw");
+        assert_eq!(some.erase(100, seconds(5)), "On");
+        assert_eq!(some.erase(100, seconds(5)), "");
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_when_there_are_many() {
+        let texts: Vec<_> = (0..UNDO_DICTATIONS_MAX + 3).map(|n| n.to_string()).collect();
+        let mut some = History::new(Duration::ZERO);
+        for text in &texts {
+            some.typed(text, seconds(0), |_| false);
+            some.close();
+        }
+        let undone: Vec<_> =
+            std::iter::repeat_with(|| some.undo(seconds(0))).take_while(|text| !text.is_empty()).collect();
+        assert!(undone.iter().eq(texts[3..].iter().rev()));
+    }
+
+    proptest! {
+        /// Whatever is done, what is taken back is the end of what stands on the host, never more.
+        #[test]
+        fn what_is_taken_back_is_the_end_of_the_text(
+            steps in prop::collection::vec((0..5_u8, "[a-z\u{e9}\n]{0,6}", 0..9_usize), 0..60)
+        ) {
+            let mut history = History::new(Duration::ZERO);
+            let mut host = String::new();
+            for (step, text, count) in steps {
+                let taken = match step {
+                    0 | 1 => {
+                        history.typed(&text, seconds(0), |c| c == '\n');
+                        host.push_str(&text);
+                        String::new()
+                    }
+                    2 => { history.close(); String::new() }
+                    3 => history.undo(seconds(0)),
+                    _ => history.erase(count, seconds(0)),
+                };
+                prop_assert!(host.ends_with(&taken), "{taken:?} is not the end of {host:?}");
+                prop_assert!(!taken.contains('\n'));
+                host.truncate(host.len() - taken.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! The type thread with jobs made up beforehand, a host in memory and a simulated clock.
+
+use std::sync::mpsc::{TrySendError, sync_channel};
+
+use oratype_hal::hid::conformance::ScriptedKeyboard;
+use oratype_hal::hid::{HostLeds, Report};
+use oratype_hal::time::SimulatedClock;
+use proptest::prelude::*;
+
+use super::*;
+use crate::compose::Composed;
+use crate::liveness::{Liveness, Role};
+use crate::sizes::JOBS_QUEUED;
+use crate::status::Light;
+use crate::typing::{Keymap, Pacing};
+
+const OPTIONS: TypeOptions = TypeOptions { enter: false, undo_within: Duration::from_secs(60) };
+
+fn text(text: &str) -> Job {
+    Job::Text(Composed::try_from(text).unwrap())
+}
+
+fn finished(number: u64) -> Job {
+    let now = Instant::now();
+    let finished = Finished { number, released: now, capture: Duration::ZERO, closed: now };
+    Job::Finished(Box::default(), finished)
+}
+
+/// The jobs of dictations of one text each, numbered from 0.
+fn dictations(texts: &[&str]) -> Vec<Job> {
+    texts.iter().zip(0..).flat_map(|(said, number)| [text(said), finished(number)]).collect()
+}
+
+/// After so many reports were offered this happens.
+type Event = (usize, Box<dyn FnMut() + Send>);
+
+/// A keyboard on which something happens.
+struct Eventful {
+    host: ScriptedKeyboard,
+    offered: usize,
+    events: Vec<Event>,
+}
+
+impl Keyboard for Eventful {
+    fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
+        let sent = self.host.send(report);
+        self.offered += 1;
+        for (_, happen) in self.events.iter_mut().filter(|(at, _)| *at == self.offered) {
+            happen();
+        }
+        sent
+    }
+    fn host_leds(&mut self) -> Option<HostLeds> {
+        self.host.host_leds()
+    }
+}
+
+/// What a test has at hand.
+struct Bench {
+    host: ScriptedKeyboard,
+    clock: Arc<SimulatedClock>,
+    interrupt: Arc<Interrupt>,
+    status: Status,
+    events: Vec<Event>,
+    options: TypeOptions,
+    stop: AtomicBool,
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self {
+            host: ScriptedKeyboard::default(),
+            clock: Arc::default(),
+            interrupt: Arc::default(),
+            status: Status::default(),
+            events: Vec::new(),
+            options: OPTIONS,
+            stop: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Bench {
+    /// A gesture for undo after so many reports, when this dictation was the last spoken.
+    fn undo_after(&mut self, reports: usize, last: u64) {
+        let interrupt = Arc::clone(&self.interrupt);
+        self.events.push((reports, Box::new(move || interrupt.undo(Some(last)))));
+    }
+
+    /// Do the jobs. Returns the texts of the reports.
+    fn run(&mut self, jobs: Vec<Job>) -> Result<Vec<String>, Fault> {
+        let (sender, receiver) = sync_channel(jobs.len());
+        for job in jobs {
+            if !matches!(job, Job::Finished(..)) {
+                self.status.begin_work();
+            }
+            sender.try_send(job).unwrap();
+        }
+        drop(sender);
+        let keyboard =
+            Eventful { host: self.host.clone(), offered: 0, events: std::mem::take(&mut self.events) };
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let typist = Typist::new(
+            Box::new(keyboard) as Box<dyn Keyboard>,
+            Arc::clone(&clock),
+            Keymap::US,
+            Pacing::UNPACED,
+        );
+        let alive = Arc::new(Liveness::default()).enter(Role::Type);
+        let shared =
+            Shared { status: &self.status, stop: &self.stop, interrupt: &self.interrupt, alive: &alive };
+        let mut texts = Vec::new();
+        // A dictation takes a second.
+        let mut on_report = |report: DictationReport| {
+            self.clock.advance(Duration::from_secs(1));
+            texts.push(report.text);
+        };
+        TypeThread::new(typist, clock, self.options, shared).run(&receiver, &mut on_report)?;
+        self.status.set_ready();
+        assert_eq!(self.status.light(Duration::ZERO), Light::Ready, "every piece of work was ended");
+        Ok(texts)
+    }
+}
+
+/// What stands on the host after these jobs.
+#[track_caller]
+fn check(jobs: Vec<Job>, expected: &str) {
+    let mut bench = Bench::default();
+    bench.run(jobs).unwrap();
+    assert_eq!(bench.host.typed(), expected);
+}
+
+#[test]
+fn a_dictation_is_reported_with_all_its_texts() {
+    let mut bench = Bench::default();
+    let jobs = vec![text("One,"), text(" two."), finished(0), finished(1), text(" Three."), finished(2)];
+    assert_eq!(bench.run(jobs).unwrap(), ["One, two.", "", " Three."]);
+    assert_eq!(bench.host.typed(), "One, two. Three.");
+}
+
+#[test]
+fn undo_takes_back_whole_dictations() {
+    let mut jobs = dictations(&["One.", " Two\u{2026}", " Stra\u{df}e"]);
+    jobs.push(Job::Undo);
+    check(jobs, "One. Two...");
+    // What stands for one character takes as many backspaces as it has.
+    let mut jobs = dictations(&["One.", " Two\u{2026}"]);
+    jobs.extend([Job::Undo, Job::Undo, Job::Undo]);
+    check(jobs, "");
+    let mut jobs = dictations(&["One."]);
+    jobs.extend([Job::OwnWords(" All is well.".into()), Job::Undo]);
+    check(jobs, "One.");
+}
+
+#[test]
+fn undo_within_a_dictation_takes_back_what_it_has_typed() {
+    let mut bench = Bench::default();
+    let jobs = vec![
+        text("One."),
+        finished(0),
+        text(" Two,"),
+        text(" three"),
+        Job::Undo,
+        text(" four"),
+        finished(1),
+        Job::Retype,
+    ];
+    assert_eq!(bench.run(jobs).unwrap(), ["One.", " four"]);
+    assert_eq!(bench.host.typed(), "One. four four");
+}
+
+#[test]
+fn characters_are_erased_as_they_stood_in_the_texts() {
+    let mut bench = Bench::default();
+    let jobs = vec![
+        text("One."),
+        finished(0),
+        text(" Two\u{2026} three"),
+        Job::Erase { chars: 7 },
+        text("!"),
+        finished(1),
+        Job::Erase { chars: 3 },
+        Job::Retype,
+    ];
+    assert_eq!(bench.run(jobs).unwrap(), ["One.", " Two!"]);
+    assert_eq!(bench.host.typed(), "One. T Two!");
+}
+
+#[test]
+fn enter_makes_undo_forget() {
+    let undo = |more: &[&str]| {
+        let mut jobs = dictations(&[&["One."], more].concat());
+        jobs.extend([Job::Undo, Job::Undo]);
+        jobs
+    };
+    check(undo(&[" Two.\n"]), "One. Two.\n");
+    check(undo(&[" Two.\nThree"]), "One. Two.\n");
+    check(undo(&["\tTwo."]), "One.\t");
+    // What the keymap makes an Enter of.
+    check(undo(&[" Two.\u{2028}"]), "One. Two.\n");
+    let mut jobs = dictations(&["One."]);
+    jobs.extend([Job::Enter, Job::Undo, Job::Erase { chars: 2 }]);
+    check(jobs, "One.\n");
+}
+
+#[test]
+fn a_minute_makes_undo_forget() {
+    let mut bench =
+        Bench { options: TypeOptions { undo_within: Duration::from_secs(2), ..OPTIONS }, ..Bench::default() };
+    let mut jobs = dictations(&["One.", " Two.", " Three."]);
+    jobs.extend([Job::Undo, Job::Undo, Job::Undo]);
+    bench.run(jobs).unwrap();
+    assert_eq!(bench.host.typed(), "One.");
+}
+
+#[test]
+fn retype_types_the_last_dictation_with_words() {
+    let mut jobs = dictations(&["One.", " Two.", ""]);
+    jobs.push(Job::Retype);
+    check(jobs, "One. Two. Two.");
+    // Also when it was taken back; and what was typed once more can be taken back again.
+    let mut jobs = dictations(&["One.", " Two."]);
+    jobs.extend([Job::Undo, Job::Retype, Job::Undo, Job::Retype, Job::Retype]);
+    check(jobs, "One. Two. Two.");
+    check(vec![Job::Retype], "");
+}
+
+#[test]
+fn enter_after_each_dictation_that_typed_something() {
+    let mut bench = Bench { options: TypeOptions { enter: true, ..OPTIONS }, ..Bench::default() };
+    let jobs = vec![text("One,"), text(" two."), finished(0), finished(1), text("Three."), finished(2)];
+    assert_eq!(bench.run(jobs).unwrap(), ["One, two.", "", "Three."]);
+    assert_eq!(bench.host.typed(), "One, two.\nThree.\n");
+}
+
+#[test]
+fn a_gesture_stops_what_is_being_typed_and_takes_it_back() {
+    let mut bench = Bench::default();
+    // In the middle of the second dictation, while a third one waits.
+    bench.undo_after(10, 2);
+    let mut jobs = vec![text("One."), finished(0), text(" Two, and"), text(" more."), finished(1)];
+    jobs.extend([text(" Three."), finished(2), Job::Undo]);
+    assert_eq!(bench.run(jobs).unwrap(), ["One.", "", " Three."]);
+    assert_eq!(bench.host.typed(), "One. Three.");
+}
+
+#[test]
+fn a_gesture_keeps_the_last_dictation_from_being_typed() {
+    let mut bench = Bench::default();
+    bench.interrupt.undo(Some(1));
+    let mut jobs = dictations(&["One.", " Two."]);
+    jobs.extend([Job::Undo, text(" Three."), finished(2), Job::Retype]);
+    assert_eq!(bench.run(jobs).unwrap(), ["One.", "", " Three."]);
+    assert_eq!(bench.host.typed(), "One. Three. Three.");
+    assert!(!bench.host.reports().iter().any(|report| report.keys[0] == usage::BACKSPACE));
+}
+
+/// The dictation that was meant had no words: the one before it stays.
+#[test]
+fn a_gesture_about_an_empty_dictation_takes_back_nothing() {
+    let mut bench = Bench::default();
+    bench.interrupt.undo(Some(1));
+    let mut jobs = dictations(&["One."]);
+    jobs.extend([finished(1), Job::Undo]);
+    bench.run(jobs).unwrap();
+    assert_eq!(bench.host.typed(), "One.");
+}
+
+#[test]
+fn what_was_stopped_can_be_typed_once_more() {
+    let mut bench = Bench::default();
+    bench.undo_after(6, 0);
+    bench.run(vec![text("One, two,"), text(" three."), finished(0), Job::Undo, Job::Retype]).unwrap();
+    assert_eq!(bench.host.typed(), "One, two, three.");
+}
+
+#[test]
+fn a_gesture_stops_the_own_words_and_the_second_one_goes_further_back() {
+    let mut bench = Bench::default();
+    bench.undo_after(12, 0);
+    // While the backspaces go out.
+    bench.undo_after(16, 0);
+    let mut jobs = dictations(&["One."]);
+    jobs.extend([Job::OwnWords(" Oratype is well.".into()), Job::Undo, Job::Undo, text("Two."), finished(1)]);
+    bench.run(jobs).unwrap();
+    assert_eq!(bench.host.typed(), "Two.");
+}
+
+/// While the host is away nobody sees what is being typed: the gesture is about what was said last.
+#[test]
+fn a_gesture_while_the_host_is_away_is_about_the_last_dictation() {
+    let absences = [vec![false; 3], vec![true; 20]].concat();
+    let mut bench = Bench { host: ScriptedKeyboard::with_absences(absences), ..Bench::default() };
+    bench.undo_after(10, 1);
+    let mut jobs = dictations(&["One.", " Two."]);
+    jobs.push(Job::Undo);
+    bench.run(jobs).unwrap();
+    assert_eq!(bench.host.typed(), "One.");
+}
+
+#[test]
+fn a_stop_counts_what_the_absent_host_did_not_get() {
+    let bench = &mut Bench::default();
+    bench.host.set_host_present(false);
+    bench.stop.store(true, Ordering::Relaxed);
+    let mut jobs = dictations(&["One.", " Two."]);
+    jobs.extend([Job::Undo, Job::Retype]);
+    assert!(matches!(bench.run(jobs), Err(Fault::Untyped(14))));
+}
+
+#[test]
+fn a_failed_keyboard_counts_what_waits() {
+    let bench = &mut Bench::default();
+    bench.host.fail(nix::errno::Errno::ENODEV);
+    let mut jobs = dictations(&["One.", " Two."]);
+    jobs.extend([Job::OwnWords("ab".into()), Job::Undo]);
+    assert!(matches!(bench.run(jobs), Err(Fault::Keyboard(_, 11))));
+}
+
+/// The queue is bounded: what was said first is kept, and who sends more hears of it.
+#[test]
+fn a_full_queue_keeps_the_oldest() {
+    let (sender, receiver) = sync_channel(JOBS_QUEUED);
+    let mut kept = String::new();
+    let refused = (0..).find(|n| match sender.try_send(text(&format!("{n} "))) {
+        Ok(()) => {
+            kept += &format!("{n} ");
+            false
+        }
+        Err(TrySendError::Full(_)) => true,
+        Err(error) => panic!("{error}"),
+    });
+    assert_eq!(refused, Some(JOBS_QUEUED));
+    drop(sender);
+    let mut bench = Bench::default();
+    bench.run(receiver.iter().collect()).unwrap();
+    assert_eq!(bench.host.typed(), kept);
+}
+
+/// A job of the property tests: `Text` with a number that makes it unique.
+#[derive(Clone, Debug)]
+enum Step {
+    Text,
+    Finished,
+    Undo,
+    Erase(usize),
+    Retype,
+    Enter,
+    Own,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => Just(Step::Text),
+        4 => Just(Step::Finished),
+        2 => Just(Step::Undo),
+        1 => (0..12_usize).prop_map(Step::Erase),
+        1 => Just(Step::Retype),
+        1 => Just(Step::Enter),
+        1 => Just(Step::Own),
+    ];
+    prop::collection::vec(step, 0..40)
+}
+
+/// The jobs, and what should stand on the host after them, worked out on whole texts.
+fn jobs_and_text(steps: &[Step]) -> (Vec<Job>, String) {
+    let (mut jobs, mut number) = (Vec::new(), 0);
+    // What stands for good; what can be taken back, by dictation; the one that goes on; all it said; the last one.
+    let (mut settled, mut dictations, mut open) = (String::new(), Vec::<String>::new(), String::new());
+    let (mut said, mut last) = (String::new(), String::new());
+    for (n, step) in steps.iter().enumerate() {
+        let word = format!(" {n}\u{e9}");
+        match step {
+            Step::Text => {
+                jobs.push(text(&word));
+                open += &word;
+                said += &word;
+            }
+            Step::Finished => {
+                jobs.push(finished(number));
+                number += 1;
+                dictations.push(std::mem::take(&mut open));
+                if !said.is_empty() {
+                    last = std::mem::take(&mut said);
+                }
+            }
+            Step::Undo => {
+                jobs.push(Job::Undo);
+                dictations.retain(|text| !text.is_empty());
+                if open.is_empty() {
+                    dictations.pop();
+                } else {
+                    open.clear();
+                    said.clear();
+                }
+            }
+            Step::Erase(count) => {
+                jobs.push(Job::Erase { chars: *count });
+                dictations.push(std::mem::take(&mut open));
+                for _ in 0..*count {
+                    dictations.retain(|text| !text.is_empty());
+                    if let Some(text) = dictations.last_mut() {
+                        text.pop();
+                    }
+                    said.pop();
+                }
+                // The model forgets where the dictation began: end it there.
+                jobs.push(finished(number));
+                number += 1;
+                if !said.is_empty() {
+                    last = std::mem::take(&mut said);
+                }
+            }
+            Step::Retype | Step::Enter | Step::Own => {
+                // Between dictations only.
+                jobs.push(finished(number));
+                number += 1;
+                dictations.push(std::mem::take(&mut open));
+                if !said.is_empty() {
+                    last = std::mem::take(&mut said);
+                }
+                match step {
+                    Step::Retype => {
+                        jobs.push(Job::Retype);
+                        dictations.push(last.clone());
+                    }
+                    Step::Own => {
+                        jobs.push(Job::OwnWords(word.clone()));
+                        dictations.push(word);
+                    }
+                    _ => {
+                        jobs.push(Job::Enter);
+                        settled += &dictations.concat();
+                        settled.push('\n');
+                        dictations.clear();
+                    }
+                }
+            }
+        }
+    }
+    (jobs, (settled + &dictations.concat() + &open).replace('\u{e9}', "e"))
+}
+
+proptest! {
+    #[test]
+    fn jobs_are_done_in_order_however_often_the_host_leaves(
+        steps in steps(),
+        absences in prop::collection::vec(any::<bool>(), 0..300),
+    ) {
+        let (jobs, expected) = jobs_and_text(&steps);
+        let mut bench = Bench { host: ScriptedKeyboard::with_absences(absences), ..Bench::default() };
+        bench.options.undo_within = Duration::ZERO;
+        bench.run(jobs).unwrap();
+        prop_assert_eq!(bench.host.typed(), expected);
+    }
+
+    /// A gesture at any moment takes back one dictation as a whole, and nothing else.
+    #[test]
+    fn a_gesture_takes_back_one_dictation_as_a_whole(
+        lengths in prop::collection::vec(1..4_usize, 1..8),
+        at in any::<prop::sample::Index>(),
+        spoken in any::<prop::sample::Index>(),
+    ) {
+        let said: Vec<String> =
+            lengths.iter().enumerate().map(|(n, &texts)| format!(" {n}\u{2026}").repeat(texts)).collect();
+        // The gesture comes when so many were spoken, which may be more than were typed.
+        let spoken = 1 + spoken.index(said.len());
+        let reports = {
+            let mut bench = Bench::default();
+            bench.run(dictations(&said[..spoken].iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
+            bench.host.reports().len()
+        };
+        let mut jobs = Vec::new();
+        for (number, (texts, length)) in said.iter().zip(&lengths).enumerate() {
+            for _ in 0..*length {
+                jobs.push(text(&texts[..texts.len() / length]));
+            }
+            jobs.push(finished(number as u64));
+            if number + 1 == spoken {
+                jobs.push(Job::Undo);
+            }
+        }
+        let mut bench = Bench::default();
+        // The gesture is there before its job is.
+        bench.undo_after(1 + at.index(reports), spoken as u64 - 1);
+        bench.run(jobs).unwrap();
+        let typed = bench.host.typed();
+        let without = |n: usize| {
+            let mut rest = said.clone();
+            rest.remove(n);
+            rest.concat().replace('\u{2026}', "...")
+        };
+        prop_assert!((0..spoken).any(|n| typed == without(n)), "{typed:?} of {said:?}");
+    }
+}
