@@ -170,7 +170,7 @@ impl Pipeline {
         let recognise = {
             let (status, stop, engine) = (Arc::clone(&status), Arc::clone(&stop), parts.engine);
             let (clock, alive, about) = (parts.clock, liveness.enter(Role::Recognise), parts.about);
-            let composer = Composer::new(settings);
+            let (composer, undo_within) = (Composer::new(settings), settings.typing.undo_within);
             spawn("recognise", move || {
                 let caller = Caller { alive: &alive, stop: &stop, clock: &*clock };
                 let thread = RecogniseThread {
@@ -178,6 +178,8 @@ impl Pipeline {
                     engine,
                     composer,
                     ends: VecDeque::new(),
+                    undo_within,
+                    typed_at: None,
                     about,
                     status: &status,
                     caller: &caller,
@@ -196,6 +198,7 @@ impl Pipeline {
                     pre_roll: settings.audio.pre_roll,
                     tail: settings.audio.tail,
                     end_after_silence: settings.dictation.end_after_silence,
+                    early: settings.recogniser.early,
                 },
                 pool,
                 SpeechDetector::new(parts.vad),

@@ -37,6 +37,12 @@ pub struct UtteranceResult {
     pub retries: Option<u32>,
     /// Segments that the utterance was recognised in.
     pub segments: Option<u32>,
+    /// Segments whose recognition had begun before the end of the speech was certain.
+    pub early_hits: Option<u32>,
+    /// Recognitions begun at a pause and given up because the speaker went on.
+    pub early_wasted: Option<u32>,
+    /// CPU time of the recogniser that those took, in milliseconds; part of `cpu_ms`.
+    pub wasted_cpu_ms: Option<f64>,
     /// Time in each stage.
     #[serde(flatten)]
     pub stages: StageTimes,
@@ -207,8 +213,9 @@ impl Summary {
         let (cpu_ms, timed_s) = timed.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
 
         type Time = fn(&UtteranceResult) -> Option<f64>;
-        let times: [(&str, Time); 10] = [
+        let times: [(&str, Time); 11] = [
             ("CPU per utterance", |result| result.cpu_ms),
+            ("of it early, in vain", |result| result.wasted_cpu_ms),
             ("capture", |result| result.stages.capture_ms),
             ("endpoint", |result| result.stages.endpoint_ms),
             ("queue", |result| result.stages.queue_ms),
@@ -365,6 +372,9 @@ release to last key        1    250.0    250.0    250.0    250.0
             "audio_ctx",
             "retries",
             "segments",
+            "early_hits",
+            "early_wasted",
+            "wasted_cpu_ms",
             "capture_ms",
             "endpoint_ms",
             "queue_ms",

@@ -210,9 +210,12 @@ impl Composer {
         actions
     }
 
-    /// What was typed so far was typed so long ago that it is not taken back any more.
+    /// What was typed so far was typed so long ago that it is not taken back any more. What the present dictation has
+    /// typed is not.
     pub fn too_late_to_undo(&mut self) {
-        self.writer.fix_all();
+        if !self.dictating {
+            self.writer.fix_all();
+        }
     }
 
     /// A text of the device's own, between two dictations.

@@ -31,8 +31,6 @@ const FIRST_TIMESTAMP_MAX: usize = 50;
 pub struct EngineOptions {
     /// Threads; at most the cores that are really free, because ggml's threads spin while they wait.
     pub threads: usize,
-    /// Fused attention kernel: cheaper on x86, dearer on ARM at short contexts.
-    pub flash_attention: bool,
 }
 
 /// What went wrong in whisper.cpp.
@@ -56,6 +54,8 @@ pub struct Sound<'a> {
     pub samples: &'a [f32],
     /// Where the last word in it ends, samples.
     pub speech_end: usize,
+    /// Asked before each step: whether nobody needs the text any more.
+    pub is_withdrawn: &'a dyn Fn() -> bool,
 }
 
 /// How one attempt decodes.
@@ -76,6 +76,8 @@ pub enum Ending {
     Loop,
     /// More tokens than anybody can say in that time.
     TooLong,
+    /// Nobody needs it any more.
+    Withdrawn,
 }
 
 /// What one attempt gave.
@@ -124,7 +126,9 @@ impl Engine {
     /// Load the model and make the state. Everything that recognition needs is allocated here.
     pub fn load(model: &Path, options: EngineOptions) -> Result<Self, EngineError> {
         let mut parameters = WhisperContextParameters::default();
-        parameters.use_gpu(false).flash_attn(options.flash_attention);
+        // Fused attention works on blocks of 256 positions and masks none of what it adds to a context: rows that an
+        // earlier segment left there would be heard. It is dearer at short contexts too.
+        parameters.use_gpu(false).flash_attn(false);
         let context = WhisperContext::new_with_params(model, parameters).map_err(EngineError::Load)?;
         let state = context.create_state().map_err(EngineError::Load)?;
         let blank = context.tokenize(" ", 4).ok().and_then(|t| t.first().map(|&id| id as usize));
@@ -218,6 +222,9 @@ impl Engine {
             }
             if tokens.len() >= token_cap || past >= 2 * TOKENS_MAX {
                 break Ending::TooLong;
+            }
+            if (segment.is_withdrawn)() {
+                break Ending::Withdrawn;
             }
             self.step(choice.token as WhisperTokenId, &mut past)?;
         };

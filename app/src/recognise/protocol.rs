@@ -12,6 +12,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{self, MsgFlags};
 use serde::{Deserialize, Serialize};
 
+use super::audio::Ticket;
+use super::policy::Decoding;
+
 /// Longest text of one segment, bytes. A segment is at most 28 s; the fastest speech is some 25 characters a
 /// second, and the decoder stops at 224 tokens whatever happens.
 pub const TEXT_BYTES_MAX: usize = 2048;
@@ -23,11 +26,10 @@ const PACKET_BYTES_MAX: usize = TEXT_BYTES_MAX + 256;
 pub type Text = String<TEXT_BYTES_MAX>;
 
 /// How a segment is recognised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Engine {
-    /// Oratype's own decoding: audio context cut to the segment, guarded, the widest context when a guard trips.
-    #[default]
-    Product,
+    /// Oratype's own decoding: audio context cut to the segment, guarded, a wider one when a guard trips.
+    Product(Decoding),
     /// whisper.cpp's own decoding of the padded 30 s window (beam search of five), for comparison.
     FullContext,
 }
@@ -43,6 +45,8 @@ pub struct Request {
     pub speech_end: u32,
     /// How to go about it.
     pub engine: Engine,
+    /// Where it is recognised early: the mark by which it may be withdrawn meanwhile.
+    pub ticket: Option<Ticket>,
 }
 
 /// From the recogniser to the program.
@@ -79,6 +83,8 @@ pub struct Transcript {
     pub retries: u32,
     /// A guard tripped even with the widest context: the text may be cut short.
     pub suspect: bool,
+    /// Withdrawn before it was done: there is no text.
+    pub withdrawn: bool,
     /// Mel spectrogram and encoder, all attempts.
     pub encode: Duration,
     /// Decoder, all attempts.

@@ -202,6 +202,7 @@ impl Supervisor {
             samples: segment.slot.samples().len() as u32,
             speech_end: segment.speech_end as u32,
             engine,
+            ticket: segment.ticket,
         };
         let mut tries = 0;
         loop {
@@ -271,11 +272,11 @@ impl Running {
             .env("MALLOC_MMAP_THRESHOLD_", "131072")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null());
+        if worker.any_model {
+            command.arg("--any-model");
+        }
         if !cores.is_empty() {
             command.args(["--cores", &cores.join(",")]);
-        }
-        if worker.engine.flash_attention {
-            command.arg("--flash-attention");
         }
         let child = command
             .spawn()

@@ -3,16 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::protocol::Engine;
-use super::supervisor::{Caller, Supervisor};
+use super::protocol::{Engine, Transcript};
+use super::supervisor::{Caller, RecogniseError, Supervisor};
 use super::verdict;
 use crate::compose::{Action, Composer};
 use crate::listen::ptt::Command;
-use crate::listen::segmenter::{Segment, Work};
+use crate::listen::segmenter::Work;
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
+use crate::speech::SpeechEvidence;
 use crate::status::{Cause, Status};
 use crate::typing::Job;
 
@@ -26,6 +27,10 @@ pub struct RecogniseThread<'a> {
     pub composer: Composer,
     /// Ends of dictations that were not told yet, because more of their text may come. None at the start.
     pub ends: VecDeque<Job>,
+    /// What was typed longer ago is not taken back; zero for no limit.
+    pub undo_within: Duration,
+    /// When something was last typed. None at the start.
+    pub typed_at: Option<Instant>,
     /// For a status report.
     pub about: About,
     /// For the light.
@@ -39,6 +44,7 @@ impl RecogniseThread<'_> {
     pub fn run(mut self, work: &Receiver<Work>, jobs: &SyncSender<Job>) -> u32 {
         let mut lost = 0;
         let mut report = DictationReport::default();
+        let mut early = None;
         match self.supervisor.ensure_running(self.caller) {
             Ok(()) => self.status.set_ready(),
             // Tried again when there is something to recognise.
@@ -46,9 +52,40 @@ impl RecogniseThread<'_> {
         }
         while let Some(work) = self.next(work, jobs) {
             // The listen thread counts these as work; what becomes of them is counted by itself.
-            let is_counted = !matches!(work, Work::Finished(_));
+            let is_counted =
+                matches!(work, Work::Segment(_) | Work::Confirm(..) | Work::Report | Work::Command(_));
+            let is_old = |typed_at: Instant| typed_at.elapsed() > self.undo_within;
+            if !self.undo_within.is_zero() && self.typed_at.is_some_and(is_old) {
+                self.composer.too_late_to_undo();
+            }
             let actions = match work {
-                Work::Segment(segment) => self.recognise(segment, &mut report),
+                Work::Segment(segment) => {
+                    report.queue += segment.closed.elapsed();
+                    let result = self.supervisor.recognise(&segment, self.engine, self.caller);
+                    drop(segment.slot);
+                    self.compose(result, &segment.evidence, &mut report)
+                }
+                Work::Early(segment) => {
+                    early = (!segment.is_withdrawn())
+                        .then(|| self.supervisor.recognise(&segment, self.engine, self.caller));
+                    Vec::new()
+                }
+                Work::Withdraw => {
+                    if let Some(Ok(transcript)) = early.take() {
+                        report.early_wasted += 1;
+                        report.wasted_cpu += transcript.cpu;
+                        report.recogniser_cpu += transcript.cpu;
+                    }
+                    Vec::new()
+                }
+                Work::Confirm(evidence, closed) => {
+                    report.queue += closed.elapsed();
+                    report.early_hits += 1;
+                    match early.take() {
+                        Some(result) => self.compose(result, &evidence, &mut report),
+                        None => Vec::new(),
+                    }
+                }
                 Work::Finished(finished) => {
                     lost += report.segments_lost;
                     self.ends.push_back(Job::Finished(Box::new(std::mem::take(&mut report)), finished));
@@ -131,6 +168,7 @@ impl RecogniseThread<'_> {
             };
             if !matches!(job, Job::Finished(..)) {
                 self.status.begin_work();
+                self.typed_at = Some(Instant::now());
             }
             // Waits while the host is away and the queue is full.
             self.caller.alive.idle();
@@ -141,12 +179,13 @@ impl RecogniseThread<'_> {
         Ok(())
     }
 
-    /// What is to be done for a segment of speech.
-    fn recognise(&mut self, segment: Segment, report: &mut DictationReport) -> Vec<Action> {
-        report.queue += segment.closed.elapsed();
-        let result = self.supervisor.recognise(&segment, self.engine, self.caller);
-        let Segment { evidence, slot, .. } = segment;
-        drop(slot);
+    /// What is to be done for what became of a segment.
+    fn compose(
+        &mut self,
+        result: Result<Transcript, RecogniseError>,
+        evidence: &SpeechEvidence,
+        report: &mut DictationReport,
+    ) -> Vec<Action> {
         let transcript = match result {
             Ok(transcript) => transcript,
             Err(error) => {
@@ -163,7 +202,7 @@ impl RecogniseThread<'_> {
         report.decode += transcript.decode;
         report.recogniser_cpu += transcript.cpu;
         log::debug!("{transcript:?} {evidence:?}");
-        if let Some(refusal) = verdict::refusal(&transcript, &evidence) {
+        if let Some(refusal) = verdict::refusal(&transcript, evidence) {
             log::info!("not typed ({refusal:?}): {:?}", transcript.text);
             return Vec::new();
         }

@@ -193,6 +193,9 @@ settings! {
         "threads" threads: u32 = 0, Count(0..=8);
         /// "fast": the words come sooner, with more mistakes. "best": fewer mistakes, later. "balanced": between them.
         "quality" quality: String = "balanced".into(), OneOf(&["fast", "balanced", "best"]);
+        /// Recognise what was said whenever the speaker pauses, in case that was all: the text is there at the
+        /// release. When the speaker goes on, that work was for nothing.
+        "early" early: bool = true, Switch();
         /// A recognition that takes longer than this hangs: it is stopped and begun again, the second time
         /// with twice as long, the third time with three times.
         "timeout_s" timeout: Duration = Duration::from_secs(20), Seconds(2..=600);

@@ -36,6 +36,7 @@ snippets = "mine.txt"
 [recogniser]
 threads = 2
 quality = "best"
+early = false
 timeout_s = 7
 [usb]
 udc = "dummy_udc.0"
@@ -121,7 +122,12 @@ fn every_key_reaches_its_field() {
             written_forms: true,
             snippets: "mine.txt".into(),
         },
-        recogniser: Recogniser { threads: 2, quality: "best".into(), timeout: Duration::from_secs(7) },
+        recogniser: Recogniser {
+            threads: 2,
+            quality: "best".into(),
+            early: false,
+            timeout: Duration::from_secs(7),
+        },
         typing: Typing {
             layout: "us".into(),
             pacing: "remote".into(),
