@@ -43,6 +43,8 @@ pub(super) struct Known<'s> {
     pub snippets: &'s Phrases<Box<str>>,
     /// Names of profiles, by number.
     pub profiles: &'s Phrases<usize>,
+    /// Capitals only are being typed.
+    pub all_caps: bool,
 }
 
 /// The commands by what is said.
@@ -121,11 +123,12 @@ impl<'s> Parser<'_, 's> {
                 if rest.is_empty() || ended && !begun { None } else { one(command.does) }
             }
             Does::Open(_) if matches!(command.guard, Guard::Followed(_)) => {
-                let closes = |at: usize| {
-                    let found = SPOKEN.longest(&rest[at..]);
-                    found.is_some_and(|(_, command)| matches!(command.does, Does::Close("\"")))
-                };
-                if (0..rest.len()).any(closes) { one(command.does) } else { None }
+                let closed = self.is_said(end..self.tokens.len(), |does| does == Does::Close("\""));
+                if closed { one(command.does) } else { None }
+            }
+            Does::EndCaps => {
+                let begun = self.known.all_caps || self.is_said(0..start, |does| does == Does::AllCaps);
+                if begun { one(command.does) } else { None }
             }
             Does::Spell => {
                 let (words, letters) = spell::letters(rest)?;
@@ -147,6 +150,17 @@ impl<'s> Parser<'_, 's> {
         }
     }
 
+    /// Whether the sentence that this word is in tells when to do something.
+    fn is_conditional(&self, at: usize) -> bool {
+        let begin = self.tokens[..at].iter().rposition(Token::ends_sentence).map_or(0, |end| end + 1);
+        begin < at && words::is_condition(&self.tokens[begin].key)
+    }
+
+    /// Whether one of these words begins a command that does this.
+    fn is_said(&self, at: Range<usize>, does: impl Fn(Does) -> bool) -> bool {
+        at.into_iter().any(|at| SPOKEN.longest(&self.tokens[at..]).is_some_and(|found| does(found.1.does)))
+    }
+
     /// Whether these words are said as a command.
     fn is_meant(&self, command: &Command, at: Range<usize>) -> bool {
         let before = at.start.checked_sub(1).map(|index| &self.tokens[index]);
@@ -154,6 +168,17 @@ impl<'s> Parser<'_, 's> {
         let last = &self.tokens[at.end - 1];
         let pause_before = before.is_none_or(Token::ends_clause);
         let pause_after = after.is_none() || last.ends_clause();
+        // No mark can stand behind "the" or "and".
+        let is_mark = matches!(command.does, Does::Mark(_));
+        if is_mark && !pause_before && before.is_some_and(|token| words::is_unfinished(&token.key)) {
+            return false;
+        }
+        // What was opened is closed.
+        if matches!(command.does, Does::Close(_) | Does::EndCaps)
+            && self.is_said(0..at.start, |does| matches!(does, Does::Open(_) | Does::AllCaps))
+        {
+            return true;
+        }
         let beside = |near: &Near, shared: bool| {
             let named = |token: &Token<'_>| {
                 let key = token.key.as_str();
@@ -175,7 +200,11 @@ impl<'s> Parser<'_, 's> {
                 // What needs more words looks for the pause behind them.
                 begins && (pause_after || matches!(command.does, Does::Profile))
             }
-            Guard::End => after.is_none() && pause_before,
+            Guard::Edit => {
+                let certain = pause_before || at.len() > 2;
+                certain && pause_after && !self.is_conditional(at.start)
+            }
+            Guard::End(near) => after.is_none() && !beside(near, true) && !self.is_conditional(at.start),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::fmt::Write;
 /// One command.
 #[derive(Debug)]
 pub struct Command {
-    /// What is said, in lower case; the first form is the one to learn.
+    /// What is said, in lower case; the first form is the one to learn. What Whisper makes of it now and then is
+    /// among them.
     pub spoken: &'static [&'static str],
     /// What it does.
     pub(super) does: Does,
@@ -67,14 +68,17 @@ pub(super) enum Guard {
     Flow(Near),
     /// Anywhere but after or before these words: nobody speaks about it with an article.
     Free(Near),
-    /// As for `Flow`, and only with something before it to close: `unquote` behind it, or letters, or a command.
+    /// As for `Flow`, and only with what it needs: `unquote` behind it, or letters, or `all caps` before it.
     Followed(Near),
     /// Between two pauses that Whisper wrote as punctuation.
     Clause,
     /// From the beginning of a sentence to a pause.
     Sentence,
-    /// At the very end, after a pause.
-    End,
+    /// Before a pause, but not where the sentence tells when to do so. A phrase of one or two words needs a pause
+    /// before it too.
+    Edit,
+    /// At the very end, but not where the sentence tells when to do so, or joins it to something else to do.
+    End(Near),
 }
 
 /// Words next to a phrase that make it ordinary, besides those of [`super::words`].
@@ -106,7 +110,7 @@ macro_rules! commands {
 }
 
 use Does::*;
-use Guard::{Clause, End, Flow, Followed, Free, Sentence};
+use Guard::{Clause, Edit, End, Flow, Followed, Free, Sentence};
 
 commands! {
     "Punctuation": {
@@ -134,12 +138,12 @@ commands! {
             "`.`", "It works period we are done" => "It works. We are done";
         ["question mark"] Mark("?"), Flow(Near { after: &["with", "big"], before: &["over", "at", "after"] }),
             "`?`", "Are you there question mark" => "Are you there?";
-        ["exclamation mark", "exclamation point"] Mark("!"), Flow(Near { after: &["with"], before: &["at"] }),
+        ["exclamation mark", "exclamation point", "explanation mark"] Mark("!"), Flow(Near { after: &["with"], before: &["at"] }),
             "`!`", "Well done exclamation mark" => "Well done!";
         ["colon"] Mark(":"),
-            Flow(Near { after: &["of", "sigmoid"], before: &["cancer", "cleanse", "surgery", "polyps", "and"] }),
+            Flow(Near { after: &["double", "no", "sigmoid"], before: &["cancer", "cleanse", "surgery", "polyps", "and"] }),
             "`:`", "Remember colon milk" => "Remember: milk";
-        ["semicolon", "semi colon"] Mark(";"), Flow(ANYWHERE), "`;`", "I came semicolon I saw" => "I came; I saw";
+        ["semicolon", "semi colon", "semi colan"] Mark(";"), Flow(Near { after: &["no"], before: &[] }), "`;`", "I came semicolon I saw" => "I came; I saw";
         ["dot dot dot", "ellipsis"] Mark("..."), Flow(ANYWHERE), "`...`", "Well dot dot dot maybe" => "Well... maybe";
         ["dash"] Sign("-"),
             Flow(Near {
@@ -149,7 +153,7 @@ commands! {
             }),
             "` - `, with spaces", "Two things dash maybe three" => "Two things - maybe three";
         ["em dash"] Sign("—"), Flow(ANYWHERE), "` — `", "So em dash in the end" => "So — in the end";
-        ["hyphen"] Join("-"), Flow(ANYWHERE), "`-`, without spaces", "well hyphen known" => "well-known";
+        ["hyphen", "hypen"] Join("-"), Flow(ANYWHERE), "`-`, without spaces", "well hyphen known" => "well-known";
         ["apostrophe"] Join("'"), Flow(ANYWHERE), "`'`", "the dog apostrophe s bone" => "the dog's bone";
         ["open quote", "open quotes", "begin quote"] Open("\""), Flow(ANYWHERE),
             "`\"` before a word", "She said open quote hello close quote" => "She said \"hello\"";
@@ -204,7 +208,12 @@ commands! {
         ["new paragraph"] Layout("\n\n"), Flow(Near { after: &["this"], before: &["about", "on", "that", "in"] }),
             "an empty line", "So much for that. New paragraph. Now to this one." => "So much for that.\n\nNow to this one.";
         ["tab", "tab key"] Layout("\t"), Clause, "the Tab key, between two pauses", "Name. Tab. Town" => "Name\tTown";
-        ["press enter", "press return"] Enter, End, "the Enter key, at the end and after a pause",
+        ["press enter", "press return"] Enter,
+            End(Near {
+                after: &["and", "then", "to", "please", "just", "or", "you", "must", "can", "should", "will", "not", "don't"],
+                before: &[],
+            }),
+            "the Enter key, at the end",
             "See you at eight. Press enter." => "See you at eight.\n";
         ["no space"] NoSpace,
             Free(Near {
@@ -228,7 +237,7 @@ commands! {
                 before: &["is", "are", "and", "or", "in"],
             }),
             "capitals only, until `end caps` or the end of the dictation", "This is all caps very end caps loud" => "This is VERY loud";
-        ["end caps", "caps off"] EndCaps, Free(ANYWHERE), "ends `all caps`", "All caps stop end caps now" => "STOP now";
+        ["end caps", "caps off", "and caps"] EndCaps, Followed(ANYWHERE), "ends `all caps`", "All caps stop end caps now" => "STOP now";
         ["spell"] Spell, Followed(ANYWHERE),
             "letters follow, or names of letters: `alpha`, `bravo`, …; `capital` before one makes it large",
             "Spell capital oscar romeo alpha" => "Ora";
@@ -237,11 +246,11 @@ commands! {
     }
 
     "Editing": {
-        ["scratch that", "undo that"] ScratchThat, Sentence,
+        ["scratch that", "undo that"] ScratchThat, Edit,
             "takes back the last dictation, or what was said in this one so far", "Hello world. Scratch that." => "";
-        ["scratch last word", "scratch the last word", "delete last word"] ScratchWord, Sentence,
+        ["scratch last word", "scratch the last word", "delete last word"] ScratchWord, Edit,
             "takes back the last word", "I saw him here. Scratch last word." => "I saw him";
-        ["scratch last sentence", "scratch the last sentence", "delete last sentence"] ScratchSentence, Sentence,
+        ["scratch last sentence", "scratch the last sentence", "delete last sentence"] ScratchSentence, Edit,
             "takes back the last sentence", "We came late. It rained. Scratch last sentence." => "We came late.";
         ["retype that", "type that again"] Retype, Sentence,
             "types the last dictation once more", "Retype that." => "";

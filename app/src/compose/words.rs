@@ -65,6 +65,10 @@ const SPOKEN_ABOUT: [&str; 29] = [
     "feature",
 ];
 
+/// A sentence that begins with one of these tells when something is to be done; it does not ask for it.
+const CONDITIONS: [&str; 10] =
+    ["if", "when", "whenever", "once", "after", "before", "until", "unless", "while", "to"];
+
 /// Between a number and these a hyphen makes an adjective: `a five-day period`.
 const TIMES: [&str; 7] = ["second", "minute", "hour", "day", "week", "month", "year"];
 
@@ -105,6 +109,11 @@ fn is_span(key: &str) -> bool {
 /// Whether a phrase before this word is ordinary.
 pub(super) fn speaks_about_what_precedes(key: &str) -> bool {
     SPOKEN_ABOUT.contains(&key)
+}
+
+/// Whether a sentence that begins with this word only tells when to do something.
+pub(super) fn is_condition(key: &str) -> bool {
+    CONDITIONS.contains(&key)
 }
 
 /// Whether a noun must follow.

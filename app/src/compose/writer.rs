@@ -329,6 +329,10 @@ impl Writer {
 
     /// Line ends, or a tab.
     pub(super) fn layout(&mut self, layout: &str, rules: &Rules) {
+        if layout == "\n\n" && self.trail == "," {
+            // Whisper writes a pause as a comma, but no paragraph ends with one.
+            self.trail = ".".into();
+        }
         if self.ends_in_stop(rules) {
             self.text.push('.');
         }
@@ -345,14 +349,19 @@ impl Writer {
 
     /// The next word gets a capital.
     pub(super) fn capital(&mut self) {
-        self.flush_trail();
+        self.absorb(&[',']);
         self.capital_next = true;
     }
 
     /// From here on, or from here no longer, capitals only.
     pub(super) fn all_caps(&mut self, on: bool) {
-        self.flush_trail();
+        self.absorb(&[',']);
         self.all_caps = on;
+    }
+
+    /// Capitals only are being typed.
+    pub(super) fn is_all_caps(&self) -> bool {
+        self.all_caps
     }
 
     /// Take back the last word, and what is attached to it.
