@@ -26,7 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     took.sort_unstable();
-    let us = |per_mille: usize| took.get(took.len() * per_mille / 1000).map_or(0.0, |t| t.as_secs_f64() * 1e6);
+    let us =
+        |per_mille: usize| took.get(took.len() * per_mille / 1000).map_or(0.0, |t| t.as_secs_f64() * 1e6);
     let rate = taken as f64 / words.max(1) as f64 * 100.0;
     writeln!(out, "{taken} of {words} words in {} lines taken for commands: {rate:.3} %", took.len())?;
     writeln!(out, "p50 {:.0} µs, p99 {:.0} µs, p99.9 {:.0} µs", us(500), us(990), us(999))?;

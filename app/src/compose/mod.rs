@@ -121,8 +121,7 @@ impl Composer {
         }
         // The items borrow the snippets' texts, and what follows changes the rest of the composer.
         let (snippets, profiles) = (Arc::clone(&self.snippets), Arc::clone(&self.names));
-        let known =
-            Known { snippets: &snippets, profiles: &profiles, all_caps: self.writer.is_all_caps() };
+        let known = Known { snippets: &snippets, profiles: &profiles, all_caps: self.writer.is_all_caps() };
         let items = parse(&tokens, rules.commands, known);
         let Some(first) = items.first() else { return actions };
 

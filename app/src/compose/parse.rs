@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::phrases::Phrases;
 use super::rules::Commands;
-use super::table::{Command, Does, Guard, Near, commands};
+use super::table::{Command, Does, Guard, MISHEARD, Near, commands};
 use super::tokens::{Token, phrase_key};
 use super::{spell, words};
 
@@ -49,7 +49,12 @@ pub(super) struct Known<'s> {
 
 /// The commands by what is said.
 static SPOKEN: LazyLock<Phrases<&Command>> = LazyLock::new(|| {
-    Phrases::new(commands().flat_map(|c| c.spoken.iter().map(move |spoken| (phrase_key(spoken).into(), c))))
+    let forms = |command: &'static Command| {
+        let misheard = MISHEARD.iter().filter(|(_, said)| command.spoken.contains(said));
+        let spoken = command.spoken.iter().chain(misheard.map(|(heard, _)| heard));
+        spoken.map(move |spoken| (phrase_key(spoken).into(), command))
+    };
+    Phrases::new(commands().flat_map(forms))
 });
 
 /// Tell commands from words.

@@ -7,8 +7,7 @@ use std::fmt::Write;
 /// One command.
 #[derive(Debug)]
 pub struct Command {
-    /// What is said, in lower case; the first form is the one to learn. What Whisper makes of it now and then is
-    /// among them.
+    /// What is said, in lower case; the first form is the one to learn.
     pub spoken: &'static [&'static str],
     /// What it does.
     pub(super) does: Does,
@@ -138,12 +137,12 @@ commands! {
             "`.`", "It works period we are done" => "It works. We are done";
         ["question mark"] Mark("?"), Flow(Near { after: &["with", "big"], before: &["over", "at", "after"] }),
             "`?`", "Are you there question mark" => "Are you there?";
-        ["exclamation mark", "exclamation point", "explanation mark"] Mark("!"), Flow(Near { after: &["with"], before: &["at"] }),
+        ["exclamation mark", "exclamation point"] Mark("!"), Flow(Near { after: &["with"], before: &["at"] }),
             "`!`", "Well done exclamation mark" => "Well done!";
         ["colon"] Mark(":"),
             Flow(Near { after: &["double", "no", "sigmoid"], before: &["cancer", "cleanse", "surgery", "polyps", "and"] }),
             "`:`", "Remember colon milk" => "Remember: milk";
-        ["semicolon", "semi colon", "semi colan"] Mark(";"), Flow(Near { after: &["no"], before: &[] }), "`;`", "I came semicolon I saw" => "I came; I saw";
+        ["semicolon", "semi colon"] Mark(";"), Flow(Near { after: &["no"], before: &[] }), "`;`", "I came semicolon I saw" => "I came; I saw";
         ["dot dot dot", "ellipsis"] Mark("..."), Flow(ANYWHERE), "`...`", "Well dot dot dot maybe" => "Well... maybe";
         ["dash"] Sign("-"),
             Flow(Near {
@@ -153,7 +152,7 @@ commands! {
             }),
             "` - `, with spaces", "Two things dash maybe three" => "Two things - maybe three";
         ["em dash"] Sign("—"), Flow(ANYWHERE), "` — `", "So em dash in the end" => "So — in the end";
-        ["hyphen", "hypen"] Join("-"), Flow(ANYWHERE), "`-`, without spaces", "well hyphen known" => "well-known";
+        ["hyphen"] Join("-"), Flow(ANYWHERE), "`-`, without spaces", "well hyphen known" => "well-known";
         ["apostrophe"] Join("'"), Flow(ANYWHERE), "`'`", "the dog apostrophe s bone" => "the dog's bone";
         ["open quote", "open quotes", "begin quote"] Open("\""), Flow(ANYWHERE),
             "`\"` before a word", "She said open quote hello close quote" => "She said \"hello\"";
@@ -237,7 +236,7 @@ commands! {
                 before: &["is", "are", "and", "or", "in"],
             }),
             "capitals only, until `end caps` or the end of the dictation", "This is all caps very end caps loud" => "This is VERY loud";
-        ["end caps", "caps off", "and caps"] EndCaps, Followed(ANYWHERE), "ends `all caps`", "All caps stop end caps now" => "STOP now";
+        ["end caps", "caps off"] EndCaps, Followed(ANYWHERE), "ends `all caps`", "All caps stop end caps now" => "STOP now";
         ["spell"] Spell, Followed(ANYWHERE),
             "letters follow, or names of letters: `alpha`, `bravo`, …; `capital` before one makes it large",
             "Spell capital oscar romeo alpha" => "Ora";
@@ -258,6 +257,14 @@ commands! {
             "with the name of a profile behind it: dictate with its settings from here on", "Profile code." => "";
     }
 }
+
+/// What Whisper makes of a command now and then, and what was said.
+pub(super) const MISHEARD: [(&str, &str); 4] = [
+    ("explanation mark", "exclamation mark"),
+    ("semi colan", "semicolon"),
+    ("hypen", "hyphen"),
+    ("and caps", "end caps"),
+];
 
 /// Every command.
 pub(super) fn commands() -> impl Iterator<Item = &'static Command> {

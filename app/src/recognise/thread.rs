@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::protocol::{Engine, Transcript};
@@ -38,6 +38,9 @@ pub struct RecogniseThread<'a> {
     /// Marks the thread's life while it waits for the recogniser.
     pub caller: &'a Caller<'a>,
 }
+
+/// The type thread has ended.
+struct Gone;
 
 impl RecogniseThread<'_> {
     /// Recognise until the queue ends. Returns how many segments were lost.
@@ -147,8 +150,8 @@ impl RecogniseThread<'_> {
         })
     }
 
-    /// Have it typed. An error when the type thread is gone.
-    fn act(&mut self, actions: Vec<Action>, jobs: &SyncSender<Job>) -> Result<(), SendError<Job>> {
+    /// Have it typed.
+    fn act(&mut self, actions: Vec<Action>, jobs: &SyncSender<Job>) -> Result<(), Gone> {
         for action in actions {
             let job = match action {
                 Action::Type(text) => Job::Text(text),
@@ -174,7 +177,7 @@ impl RecogniseThread<'_> {
             self.caller.alive.idle();
             let sent = jobs.send(job);
             self.caller.alive.mark();
-            sent?;
+            sent.map_err(|_| Gone)?;
         }
         Ok(())
     }
