@@ -7,6 +7,7 @@
 //! Each thread ends when the queue before it does, so a stop at the front empties the whole pipeline in order: the
 //! sound that was captured is recognised and typed.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -162,7 +163,8 @@ impl Pipeline {
                 Keymap::from_settings(&settings.typing),
                 (&settings.typing).into(),
             );
-            let options = TypeOptions::from(&settings.typing);
+            // Whether Enter follows a dictation depends on the profile, so the composer sees to it.
+            let options = TypeOptions { enter: false, ..TypeOptions::from(&settings.typing) };
             spawn("type", move || {
                 let _ending = ending;
                 let shared = Shared { status: &status, stop: &stop, interrupt: &interrupt, alive: &alive };
@@ -172,14 +174,16 @@ impl Pipeline {
         let recognise = {
             let (status, stop, engine) = (Arc::clone(&status), Arc::clone(&stop), parts.engine);
             let (clock, alive, about) = (parts.clock, liveness.enter(Role::Recognise), parts.about);
-            let composer = Composer::new(settings.dictation.space_between);
+            let (composer, undo_within) = (Composer::new(settings), settings.typing.undo_within);
             spawn("recognise", move || {
                 let caller = Caller { alive: &alive, stop: &stop, clock: &*clock };
                 let thread = RecogniseThread {
                     supervisor,
                     engine,
                     composer,
-                    continues: false,
+                    ends: VecDeque::new(),
+                    undo_within,
+                    typed_at: None,
                     prompt: Prompt::new(),
                     about,
                     status: &status,

@@ -20,7 +20,7 @@ pub(super) enum ModelCommand {
 
 #[derive(Subcommand)]
 pub(super) enum SettingsCommand {
-    /// Check a settings file; what is wrong is named with its line
+    /// Check a settings file, and the list of snippets it names; what is wrong is named with its line
     Check {
         /// The settings file
         file: PathBuf,
@@ -42,11 +42,17 @@ pub(super) fn settings(command: &SettingsCommand) -> Result<ExitCode, Refusal> {
         SettingsCommand::Check { file } => file,
         SettingsCommand::Example => return say(&example()),
     };
-    let (_, problems) = Settings::load(file)?;
+    let (mut settings, problems) = Settings::load(file)?;
     for problem in &problems {
         eprintln!("{}", problem.in_file(file));
     }
-    if problems.is_empty() {
+    let in_list = settings.load_snippets(file)?;
+    if let Some(list) = settings.snippets_file(file) {
+        for problem in &in_list {
+            eprintln!("{}", problem.in_file(&list));
+        }
+    }
+    if problems.is_empty() && in_list.is_empty() {
         say(&format!("{}: no problems\n", file.display()))
     } else {
         Ok(ExitCode::FAILURE)

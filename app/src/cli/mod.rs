@@ -3,6 +3,7 @@
 mod appliance;
 mod bench;
 mod check;
+mod compose;
 mod parts;
 mod run;
 mod type_text;
@@ -35,6 +36,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Type standard input
     Type(type_text::TypeArgs),
+    /// Try the text rules: reads one transcript a line, each a dictation, and prints what the text field would hold
+    Compose(compose::ComposeArgs),
     /// Look at model files
     #[command(subcommand)]
     Model(check::ModelCommand),
@@ -94,6 +97,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Bench(args) => bench::bench(&args),
             Command::Type(args) => type_text::type_input(&args),
+            Command::Compose(args) => compose::compose(&args),
             Command::Model(command) => check::model(&command),
             Command::Settings(command) => check::settings(&command),
             Command::Recogniser(args) => recogniser(args),

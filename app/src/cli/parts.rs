@@ -13,7 +13,7 @@ use oratype::recognise::engine::{EngineOptions, SAMPLE_RATE_HZ};
 use oratype::recognise::policy::Decoding;
 use oratype::recognise::supervisor::{OWN_PROGRAM, SupervisorOptions};
 use oratype::recognise::worker::WorkerOptions;
-use oratype::settings::Settings;
+use oratype::settings::{ListError, Problem, Settings};
 use oratype::speech::{SileroVad, SpeechDetector};
 use oratype_board::Board;
 use oratype_hal::gpio::ScriptedButton;
@@ -92,7 +92,22 @@ pub(super) fn settings(files: &[PathBuf]) -> Result<Settings, Refusal> {
             eprintln!("{}; the default is used", problem.in_file(file));
         }
     }
+    if let Some((list, problems)) = snippets(&mut settings, files)? {
+        for problem in problems {
+            eprintln!("{}; the line is not used", problem.in_file(&list));
+        }
+    }
     Ok(settings)
+}
+
+/// Add the snippets of the file that the settings name, if there is one. It lies beside the last settings file.
+fn snippets(
+    settings: &mut Settings,
+    files: &[PathBuf],
+) -> Result<Option<(PathBuf, Vec<Problem>)>, ListError> {
+    let Some(beside) = files.last() else { return Ok(None) };
+    let problems = settings.load_snippets(beside)?;
+    Ok(settings.snippets_file(beside).map(|list| (list, problems)))
 }
 
 /// The settings of a device that has nobody to refuse them to: also a file that cannot be read is only a problem.
@@ -104,6 +119,14 @@ pub(super) fn settings_at_any_rate(common: &Common) -> (Settings, Vec<String>) {
             Ok(found) => problems.extend(found.iter().map(|problem| format!("line {problem}"))),
             Err(error) => problems.push(error.to_string()),
         }
+    }
+    match snippets(&mut settings, &common.settings) {
+        Ok(Some((list, found))) => {
+            let list = list.file_name().unwrap_or_default().display().to_string();
+            problems.extend(found.iter().map(|problem| format!("{list} line {problem}")));
+        }
+        Ok(None) => {}
+        Err(error) => problems.push(error.to_string()),
     }
     (settings, problems)
 }

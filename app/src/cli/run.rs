@@ -66,6 +66,10 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
     let mut settings = parts::settings(&args.common.settings)?;
     let clock = Arc::new(MonotonicClock);
     let from_wav = args.mic.is_none();
+    if from_wav {
+        // Each recording is a whole: the text shall not depend on how quickly they are recognised.
+        settings.text.full_stop_hold = Duration::ZERO;
+    }
     // What can be refused is looked at before the recogniser is started, a second later.
     let recordings = match from_wav {
         true => Some(parts::recordings(&args.wav, args.pace, &settings, false, None)?),

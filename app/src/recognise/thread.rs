@@ -1,16 +1,16 @@
 //! The recognise thread: a segment of speech becomes a transcript, the transcript the text to type.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
 
 use super::protocol::{Engine, Prompt, Transcript};
 use super::supervisor::{Caller, RecogniseError, Supervisor};
 use super::verdict;
-use crate::compose::{Composed, Composer};
+use crate::compose::{Action, Composer};
 use crate::listen::ptt::Command;
 use crate::listen::segmenter::{Segment, Work};
-use crate::liveness::Alive;
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
 use crate::speech::SpeechEvidence;
@@ -25,9 +25,13 @@ pub struct RecogniseThread<'a> {
     pub engine: Engine,
     /// Makes text of transcripts.
     pub composer: Composer,
-    /// There is text of this dictation already. False at the start.
-    pub continues: bool,
-    /// How it ends. Empty at the start.
+    /// Ends of dictations that were not told yet, because more of their text may come. None at the start.
+    pub ends: VecDeque<Job>,
+    /// What was typed longer ago is not taken back; zero for no limit.
+    pub undo_within: Duration,
+    /// When something was last typed. None at the start.
+    pub typed_at: Option<Instant>,
+    /// How the text of this dictation ends so far. Empty at the start.
     pub prompt: Prompt,
     /// For a status report.
     pub about: About,
@@ -36,6 +40,9 @@ pub struct RecogniseThread<'a> {
     /// Marks the thread's life while it waits for the recogniser.
     pub caller: &'a Caller<'a>,
 }
+
+/// The type thread has ended.
+struct Gone;
 
 impl RecogniseThread<'_> {
     /// Recognise until the queue ends. Returns how many segments were lost.
@@ -48,20 +55,25 @@ impl RecogniseThread<'_> {
             // Tried again when there is something to recognise.
             Err(error) => log::error!("{error}"),
         }
-        for work in idle_between(work, self.caller.alive) {
-            match work {
+        while let Some(work) = self.next(work, jobs) {
+            // The listen thread counts these as work; what becomes of them is counted by itself.
+            let is_counted =
+                matches!(work, Work::Segment(_) | Work::Confirm(..) | Work::Report | Work::Command(_));
+            let is_old = |typed_at: Instant| typed_at.elapsed() > self.undo_within;
+            if !self.undo_within.is_zero() && self.typed_at.is_some_and(is_old) {
+                self.composer.too_late_to_undo();
+            }
+            let actions = match work {
                 Work::Segment(segment) => {
                     report.queue += segment.closed.elapsed();
                     let result = self.recognise(&segment);
                     drop(segment.slot);
-                    // Without a keyboard nobody needs text any more.
-                    if !self.deliver(result, &segment.evidence, &mut report, jobs) {
-                        break;
-                    }
+                    self.compose(result, &segment.evidence, &mut report)
                 }
                 Work::Early(segment) => {
                     let result = (!segment.is_withdrawn()).then(|| self.recognise(&segment));
                     early = Some((segment, result));
+                    Vec::new()
                 }
                 Work::Withdraw => {
                     if let Some((_, Some(Ok(transcript)))) = early.take() {
@@ -69,98 +81,140 @@ impl RecogniseThread<'_> {
                         report.wasted_cpu += transcript.cpu;
                         report.recogniser_cpu += transcript.cpu;
                     }
+                    Vec::new()
                 }
                 Work::Confirm(evidence, closed) => {
                     report.queue += closed.elapsed();
-                    let Some((segment, result)) = early.take() else {
-                        log::error!("nothing was handed on early that could be confirmed");
-                        continue;
-                    };
-                    // The sound is kept until here, so that nothing depends on what became of the early text.
-                    let result = match result {
-                        Some(Ok(transcript)) if transcript.withdrawn => self.recognise(&segment),
-                        Some(result) => result,
-                        None => self.recognise(&segment),
-                    };
                     report.early_hits += 1;
-                    drop(segment);
-                    if !self.deliver(result, &evidence, &mut report, jobs) {
-                        break;
+                    match early.take() {
+                        Some((segment, result)) => {
+                            // The sound was kept, so that nothing depends on what became of the early text.
+                            let result = match result {
+                                Some(Ok(transcript)) if transcript.withdrawn => self.recognise(&segment),
+                                Some(result) => result,
+                                None => self.recognise(&segment),
+                            };
+                            drop(segment);
+                            self.compose(result, &evidence, &mut report)
+                        }
+                        None => {
+                            log::error!("nothing was handed on early that could be confirmed");
+                            Vec::new()
+                        }
                     }
                 }
                 Work::Finished(finished) => {
                     lost += report.segments_lost;
-                    self.continues = false;
                     self.prompt.clear();
-                    let finished = Job::Finished(Box::new(std::mem::take(&mut report)), finished);
-                    if !self.send(jobs, finished) {
-                        break;
-                    }
+                    self.ends.push_back(Job::Finished(Box::new(std::mem::take(&mut report)), finished));
+                    self.composer.finished()
                 }
                 Work::Report => {
                     let restarts = self.supervisor.stats().restarts.load(Ordering::Relaxed);
                     let text = Facts::gather(&self.about, self.status, restarts).status_report();
-                    let words = Job::OwnWords(self.composer.own_words(&text));
-                    if !self.send(jobs, words) {
-                        break;
-                    }
+                    self.composer.own_words(&text)
                 }
-                Work::Command(command) => {
-                    let job = match command {
-                        Command::Undo => Job::Undo,
-                        Command::Retype => Job::Retype,
-                        Command::Enter => Job::Enter,
-                    };
-                    if !self.send(jobs, job) {
-                        break;
-                    }
-                }
+                Work::Command(command) => match command {
+                    Command::Undo => self.composer.undone(),
+                    Command::Retype => self.composer.retyped(),
+                    Command::Enter => self.composer.entered(),
+                },
+            };
+            // Without a keyboard nobody needs text any more.
+            if self.act(actions, jobs).is_err() {
+                return lost;
+            }
+            if is_counted {
+                self.status.end_work();
             }
         }
+        let actions = self.composer.time_is_up();
+        // At the end nobody misses what cannot be typed any more but the type thread, which counts it.
+        let _ = self.act(actions, jobs);
         lost
-    }
-
-    /// Waits while the host is away and the queue is full. False when the type thread is gone.
-    fn send(&self, jobs: &SyncSender<Job>, job: Job) -> bool {
-        self.caller.alive.idle();
-        let sent = jobs.send(job).is_ok();
-        self.caller.alive.mark();
-        sent
     }
 
     fn recognise(&mut self, segment: &Segment) -> Result<Transcript, RecogniseError> {
         self.supervisor.recognise(segment, self.engine, &self.prompt, self.caller)
     }
 
-    /// Pass on what became of a segment. False when the type thread is gone.
-    fn deliver(
-        &mut self,
-        result: Result<Transcript, RecogniseError>,
-        evidence: &SpeechEvidence,
-        report: &mut DictationReport,
-        jobs: &SyncSender<Job>,
-    ) -> bool {
-        let Some(text) = self.text_of(result, evidence, report) else {
-            self.status.end_work();
-            return true;
+    /// The next piece of work, `None` at the end. What waits for it is done when it does not come in time. Waiting is
+    /// no sign of death.
+    fn next(&mut self, work: &Receiver<Work>, jobs: &SyncSender<Job>) -> Option<Work> {
+        let alive = self.caller.alive;
+        let next = match self.composer.waits() {
+            None => None,
+            Some(hold) => {
+                alive.idle();
+                let next = work.recv_timeout(hold);
+                alive.mark();
+                match next {
+                    Ok(work) => Some(work),
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                    // Who speaks already may go on with the sentence.
+                    Err(RecvTimeoutError::Timeout) if self.status.is_listening() => None,
+                    Err(RecvTimeoutError::Timeout) => {
+                        let actions = self.composer.time_is_up();
+                        self.act(actions, jobs).ok()?;
+                        None
+                    }
+                }
+            }
         };
-        self.send(jobs, Job::Text(text))
+        next.or_else(|| {
+            alive.idle();
+            let next = work.recv().ok();
+            alive.mark();
+            next
+        })
     }
 
-    /// The text to type, if there is any.
-    fn text_of(
+    /// Have it typed.
+    fn act(&mut self, actions: Vec<Action>, jobs: &SyncSender<Job>) -> Result<(), Gone> {
+        for action in actions {
+            let job = match action {
+                Action::Type(text) => Job::Text(text),
+                Action::OwnWords(words) => Job::OwnWords(words),
+                Action::Erase(chars) => Job::Erase { chars },
+                Action::Undo => Job::Undo,
+                Action::Retype => Job::Retype,
+                Action::Enter => Job::Enter,
+                Action::Finish => match self.ends.pop_front() {
+                    Some(end) => end,
+                    None => continue,
+                },
+                Action::Profile(name) => {
+                    log::info!("profile {name}");
+                    continue;
+                }
+            };
+            if !matches!(job, Job::Finished(..)) {
+                self.status.begin_work();
+                self.typed_at = Some(Instant::now());
+            }
+            // Waits while the host is away and the queue is full.
+            self.caller.alive.idle();
+            let sent = jobs.send(job);
+            self.caller.alive.mark();
+            sent.map_err(|_| Gone)?;
+        }
+        Ok(())
+    }
+
+    /// What is to be done for what became of a segment.
+    fn compose(
         &mut self,
         result: Result<Transcript, RecogniseError>,
         evidence: &SpeechEvidence,
         report: &mut DictationReport,
-    ) -> Option<Composed> {
+    ) -> Vec<Action> {
         let transcript = match result {
             Ok(transcript) => transcript,
             Err(error) => {
                 log::error!("{error}");
                 self.status.set_fault(Cause::from(&error));
                 report.segments_lost += 1;
-                return None;
+                return Vec::new();
             }
         };
         report.segments += 1;
@@ -172,25 +226,12 @@ impl RecogniseThread<'_> {
         log::debug!("{transcript:?} {evidence:?}");
         if let Some(refusal) = verdict::refusal(&transcript, evidence) {
             log::info!("not typed ({refusal:?}): {:?}", transcript.text);
-            return None;
+            return Vec::new();
         }
         let start = Instant::now();
-        let text = self.composer.compose(&transcript.text, self.continues);
+        let actions = self.composer.compose(&transcript.text);
         report.compose += start.elapsed();
-        if !text.is_empty() {
-            self.continues = true;
-            self.prompt = transcript.prompt;
-        }
-        (!text.is_empty()).then_some(text)
+        self.prompt = transcript.prompt;
+        actions
     }
-}
-
-/// What comes from `queue`, until it ends. Waiting for it is no sign of death.
-fn idle_between<T>(queue: &Receiver<T>, alive: &Alive) -> impl Iterator<Item = T> {
-    std::iter::from_fn(move || {
-        alive.idle();
-        let next = queue.recv().ok();
-        alive.mark();
-        next
-    })
 }

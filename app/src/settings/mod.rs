@@ -4,6 +4,8 @@
 //! sense is reported as a [`Problem`] and the default stands for its key, because the device has no
 //! screen and must still dictate with a file that a stray edit or a torn write has damaged.
 
+mod lists;
+mod profiles;
 mod read;
 mod table;
 
@@ -12,8 +14,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+pub use lists::{ListError, Snippet, read_snippets};
+pub use profiles::Profile;
 pub use table::{
-    Audio, Button, Dictation, Key, Kind, Light, Recogniser, Section, Settings, TABLE, Typing, Usb, example,
+    Audio, Button, Dictation, Key, Kind, Light, Recogniser, Section, Settings, TABLE, Text, Typing, Usb,
+    example,
 };
 
 /// The largest settings file that is read, in bytes. The commented example has about 3 KiB; anything

@@ -10,6 +10,8 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::Problem;
+use super::lists::snippet;
+use super::profiles::{self, Profile};
 use super::table::{Key, Kind, Section, Settings, TABLE};
 
 /// How alike (0 to 1, Jaro-Winkler) an unknown name must be to a known one to be taken for a slip of it:
@@ -19,7 +21,7 @@ const SUGGEST_LIKENESS_MIN: f64 = 0.8;
 
 /// Put what a file sets into `settings`. Returns what could not be used.
 pub(super) fn read(settings: &mut Settings, bytes: &[u8]) -> Vec<Problem> {
-    let mut reader = Reader { settings, problems: Vec::new(), seen: HashSet::new() };
+    let mut reader = Reader { settings, problems: Vec::new(), seen: HashSet::new(), profile_line: 0 };
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         reader.problem(1, "", "the file is UTF-16, none of it is used", "a file saved as UTF-8");
         return reader.problems;
@@ -31,6 +33,7 @@ pub(super) fn read(settings: &mut Settings, bytes: &[u8]) -> Vec<Problem> {
         Ok((text, Ok(table))) => reader.table(table.get_ref(), &|offset| line_at(text, offset)),
         _ => reader.lines(bytes),
     }
+    reader.check_profile();
     reader.problems.sort_by_key(|problem| problem.line);
     reader.problems
 }
@@ -43,8 +46,10 @@ fn line_at(text: &str, offset: usize) -> usize {
 struct Reader<'a> {
     settings: &'a mut Settings,
     problems: Vec<Problem>,
-    /// The keys that have a value already: the first one counts.
-    seen: HashSet<(&'static str, &'static str)>,
+    /// The keys that have a value already, and in which profile; none for those outside any. The first one counts.
+    seen: HashSet<(Option<String>, &'static str, &'static str)>,
+    /// Where the profile to begin with was named.
+    profile_line: usize,
 }
 
 impl Reader<'_> {
@@ -106,10 +111,13 @@ impl Reader<'_> {
             let line = line_of(name.span().start);
             let name = name.get_ref().as_ref();
             match (TABLE.iter().find(|section| section.name == name), value.get_ref()) {
-                (Some(section), DeValue::Table(keys)) => self.section(section, keys, line_of),
+                (Some(section), DeValue::Table(keys)) => self.section(None, section, keys, line_of),
+                (None, DeValue::Table(snippets)) if name == "snippets" => self.snippets(snippets, line_of),
+                (None, DeValue::Table(profiles)) if name == "profile" => self.profiles(profiles, line_of),
                 (Some(_), _) => self.problem(line, name, "is a section, not a key", format!("[{name}]")),
                 (None, DeValue::Table(_)) => {
-                    let what = unknown("section", name, TABLE.iter().map(|section| section.name));
+                    let names = TABLE.iter().map(|section| section.name).chain(["snippets", "profile"]);
+                    let what = unknown("section", name, names);
                     self.problem(line, name, format!("{what}; the keys under it are not used"), sections());
                 }
                 (None, _) => {
@@ -121,28 +129,133 @@ impl Reader<'_> {
         }
     }
 
-    fn section(&mut self, section: &'static Section, keys: &DeTable<'_>, line_of: &dyn Fn(usize) -> usize) {
+    /// Keys of a section, of a profile if one is named.
+    fn section(
+        &mut self,
+        profile: Option<&str>,
+        section: &'static Section,
+        keys: &DeTable<'_>,
+        line_of: &dyn Fn(usize) -> usize,
+    ) {
+        let within = profile.map(|name| format!("profile.{name}.")).unwrap_or_default();
         for (name, value) in keys {
             let line = line_of(name.span().start);
             let name = name.get_ref().as_ref();
-            let path = format!("{}.{name}", section.name);
+            let path = format!("{within}{}.{name}", section.name);
             let Some(key) = section.keys.iter().find(|key| key.name == name) else {
                 let names = section.keys.iter().map(|key| key.name);
                 let allowed = names.clone().collect::<Vec<_>>().join(", ");
                 self.problem(line, path, unknown("key", name, names), allowed);
                 continue;
             };
-            if !self.seen.insert((section.name, key.name)) {
+            if profile.is_some() && !profiles::may_set(section.name, key.name) {
+                self.problem(line, path, "cannot change with the profile", profiles::allowed());
+            } else if !self.seen.insert((profile.map(Into::into), section.name, key.name)) {
                 self.problem(line, path, "is set above already", "each key once");
-            } else if let Err(what) = set(self.settings, key, value.get_ref()) {
+            } else if let Err(what) = self.set(profile, section, key, value.get_ref()) {
                 self.problem(line, path, what, key.kind.allowed());
+            } else if path == "dictation.profile" {
+                self.profile_line = line;
+            }
+        }
+    }
+
+    /// Puts a value into the settings, or into a profile.
+    fn set(
+        &mut self,
+        profile: Option<&str>,
+        section: &'static Section,
+        key: &'static Key,
+        value: &DeValue<'_>,
+    ) -> Result<(), String> {
+        let Some(name) = profile else {
+            return set(self.settings, key, value);
+        };
+        let mut tried = Settings::without_profiles();
+        set(&mut tried, key, value)?;
+        let sets = (section.name, key.name, key.kind.written(&tried));
+        if let Some(profile) = self.settings.profiles.iter_mut().find(|profile| profile.name == name) {
+            profile.sets.push(sets);
+        }
+        Ok(())
+    }
+
+    /// The profile to begin with may be defined anywhere in the file, so this is asked at the end.
+    fn check_profile(&mut self) {
+        let names: Vec<_> = self.settings.profiles.iter().map(|profile| profile.name.clone()).collect();
+        let name = &self.settings.dictation.profile;
+        if self.profile_line > 0 && !names.contains(name) {
+            let what = format!("there is no profile {name:?}");
+            self.problem(self.profile_line, "dictation.profile", what, names.join(", "));
+            self.settings.dictation.profile = Settings::without_profiles().dictation.profile;
+        }
+    }
+
+    /// `[profile.NAME]`.
+    fn profiles(&mut self, profiles: &DeTable<'_>, line_of: &dyn Fn(usize) -> usize) {
+        for (name, value) in profiles {
+            let line = line_of(name.span().start);
+            let name = name.get_ref().as_ref();
+            let path = format!("profile.{name}");
+            let DeValue::Table(sections) = value.get_ref() else {
+                self.problem(line, path, "is a section, not a key", "[profile.NAME]");
+                continue;
+            };
+            if !profiles::is_speakable(name) {
+                self.problems.push(profiles::unspeakable(line, name));
+                continue;
+            }
+            if !self.settings.profiles.iter().any(|profile| profile.name == name) {
+                self.settings.profiles.push(Profile { name: name.into(), sets: Vec::new() });
+            }
+            for (section_name, keys) in sections {
+                let line = line_of(section_name.span().start);
+                let section_name = section_name.get_ref().as_ref();
+                let section = TABLE.iter().find(|section| section.name == section_name);
+                match (section, keys.get_ref()) {
+                    (Some(section), DeValue::Table(keys)) => self.section(Some(name), section, keys, line_of),
+                    _ => {
+                        let path = format!("{path}.{section_name}");
+                        self.problem(line, path, "is no key of a profile", profiles::allowed());
+                    }
+                }
+            }
+        }
+    }
+
+    /// `[snippets]`.
+    fn snippets(&mut self, snippets: &DeTable<'_>, line_of: &dyn Fn(usize) -> usize) {
+        for (spoken, text) in snippets {
+            let line = line_of(spoken.span().start);
+            let spoken = spoken.get_ref().as_ref();
+            let path = format!("snippets.{spoken:?}");
+            match text.get_ref() {
+                DeValue::String(text) => match snippet(spoken, text) {
+                    Ok(snippet) => self.settings.snippets.push(snippet),
+                    Err((what, allowed)) => self.problem(line, path, what, allowed),
+                },
+                other => self.problem(line, path, format!("is {}", described(other)), "text in quotes"),
             }
         }
     }
 }
 
+/// Sets a key of the table to a value as [`Kind::written`] gave it.
+pub(super) fn set_written(settings: &mut Settings, section: &str, key: &str, value: &str) {
+    let section = TABLE.iter().find(|known| known.name == section);
+    let key = section.and_then(|section| section.keys.iter().find(|known| known.name == key));
+    if let (Some(key), Ok(table)) = (key, DeTable::parse(&format!("value = {value}"))) {
+        for value in table.get_ref().values() {
+            // It was allowed when it was read.
+            let set = set(settings, key, value.get_ref());
+            debug_assert_eq!(set, Ok(()), "{}", key.name);
+        }
+    }
+}
+
 fn sections() -> String {
-    TABLE.iter().map(|section| format!("[{}]", section.name)).collect::<Vec<_>>().join(", ")
+    let names = TABLE.iter().map(|section| section.name).chain(["snippets", "profile.NAME"]);
+    names.map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ")
 }
 
 /// Says that a name is unknown, and the known one that was probably meant.

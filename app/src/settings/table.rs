@@ -6,6 +6,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::lists::Snippet;
+use super::profiles::Profile;
 use crate::listen::ptt::Command;
 use crate::typing::Preset;
 
@@ -59,11 +61,30 @@ macro_rules! settings {
         )+}
     )+) => {
         /// Everything the settings file says, with the default for every key it leaves out.
-        #[derive(Debug, Clone, PartialEq, Default)]
-        pub struct Settings {$(
-            $(#[doc = $section_doc])+
-            pub $section: $Section,
-        )+}
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Settings {
+            $(
+                $(#[doc = $section_doc])+
+                pub $section: $Section,
+            )+
+            /// Spoken phrases and the texts that are typed for them; of two with the same phrase the first counts.
+            pub snippets: Vec<Snippet>,
+            /// What is different while a profile is in use.
+            pub profiles: Vec<Profile>,
+        }
+
+        impl Settings {
+            /// The defaults, without the profiles that are always there.
+            pub(super) fn without_profiles() -> Self {
+                Self { $($section: $Section::default(),)+ snippets: Vec::new(), profiles: Vec::new() }
+            }
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { profiles: Profile::built_in(), ..Self::without_profiles() }
+            }
+        }
 
         $(
             $(#[doc = $section_doc])+
@@ -141,12 +162,37 @@ settings! {
         "end_after_silence_s" end_after_silence: Duration = Duration::from_secs(10), Seconds(0..=300);
         /// Type a space between one dictation and the next.
         "space_between" space_between: bool = true, Switch();
+        /// The profile to begin with: "prose", "code", "chat" or one of your own; see the end of this file.
+        "profile" profile: String = "prose".into(), Text();
+    }
+
+    /// What the words become.
+    text: Text {
+        /// Spoken commands, such as "comma" and "new line". "on": wherever they are not meant as words. "alone":
+        /// only where nothing else is said between two pauses. "off": never.
+        "commands" commands: String = "on".into(), OneOf(&["on", "alone", "off"]);
+        /// Capitals and full stops that you did not speak. "sentence": every dictation begins with a capital and
+        /// ends with a full stop. "fragment": none does. "auto": it depends on the words and on what is before.
+        "sentences" sentences: String = "auto".into(), OneOf(&["auto", "sentence", "fragment"]);
+        /// A full stop at the end of a dictation waits this long for another one that goes on with the sentence.
+        "full_stop_hold_ms" full_stop_hold: Duration = Duration::from_millis(700), Milliseconds(0..=5000);
+        /// Leave out "um", "uh" and the like.
+        "drop_fillers" drop_fillers: bool = false, Switch();
+        /// Leave out words that were begun twice, as in "the the".
+        "drop_repeats" drop_repeats: bool = false, Switch();
+        /// Write numbers, times, money and addresses in figures and signs where they came out as words.
+        "written_forms" written_forms: bool = false, Switch();
+        /// File with snippets, beside this one: a line for each, "spoken phrase = text". Empty: none. This name need
+        /// not exist.
+        "snippets" snippets: String = "snippets.txt".into(), Text();
     }
 
     /// Speech to text.
     recogniser: Recogniser {
         /// Threads that recognise. 0: as many as the board sets cores aside for it.
         "threads" threads: u32 = 0, Count(0..=8);
+        /// "fast": the words come sooner, with more mistakes. "best": fewer mistakes, later. "balanced": between them.
+        "quality" quality: String = "balanced".into(), OneOf(&["fast", "balanced", "best"]);
         /// Recognise what was said whenever the speaker pauses, in case that was all: the text is there at the
         /// release. When the speaker goes on, that work was for nothing.
         "early" early: bool = true, Switch();
@@ -240,5 +286,21 @@ pub fn example() -> String {
             text += &format!("{} = {}\n", key.name, key.kind.written(&defaults));
         }
     }
-    text
+    text + LISTS
 }
+
+/// What the example says of the sections that have no keys of their own.
+const LISTS: &str = r#"
+# Snippets: say the phrase, and the text is typed. "\n" begins a new line. Many of them are better kept in
+# the file that text.snippets names.
+[snippets]
+
+# "my address" = "1 High Street\nSmalltown"
+
+# Profiles: what is different while one is in use. Say "profile code" to change to it. The keys under [text] may
+# be named, and dictation.space_between, typing.enter and recogniser.quality. "prose" (nothing different), "code"
+# and "chat" (Enter after each dictation) are there; you may change them, or make your own.
+# [profile.notes]
+# text.sentences = "fragment"
+# recogniser.quality = "best"
+"#;

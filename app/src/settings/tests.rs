@@ -24,8 +24,18 @@ gpio = 27
 [dictation]
 end_after_silence_s = 0
 space_between = false
+profile = "notes"
+[text]
+commands = "alone"
+sentences = "fragment"
+full_stop_hold_ms = 0
+drop_fillers = true
+drop_repeats = true
+written_forms = true
+snippets = "mine.txt"
 [recogniser]
 threads = 2
+quality = "best"
 early = false
 timeout_s = 7
 [usb]
@@ -35,6 +45,11 @@ pacing = "remote"
 characters_per_second = 25
 enter = "always"
 undo_within_s = 5
+[snippets]
+"my  name" = "Jo\nDoe"
+[profile.notes]
+text.commands = "off"
+recogniser.quality = "fast"
 "#;
 
 /// The settings of a file and its problems as they are shown.
@@ -93,8 +108,26 @@ fn every_key_reaches_its_field() {
         },
         light: Light { gpio: 27 },
         usb: Usb { udc: "dummy_udc.0".into() },
-        dictation: Dictation { end_after_silence: Duration::ZERO, space_between: false },
-        recogniser: Recogniser { threads: 2, early: false, timeout: Duration::from_secs(7) },
+        dictation: Dictation {
+            end_after_silence: Duration::ZERO,
+            space_between: false,
+            profile: "notes".into(),
+        },
+        text: Text {
+            commands: "alone".into(),
+            sentences: "fragment".into(),
+            full_stop_hold: Duration::ZERO,
+            drop_fillers: true,
+            drop_repeats: true,
+            written_forms: true,
+            snippets: "mine.txt".into(),
+        },
+        recogniser: Recogniser {
+            threads: 2,
+            quality: "best".into(),
+            early: false,
+            timeout: Duration::from_secs(7),
+        },
         typing: Typing {
             layout: "us".into(),
             pacing: "remote".into(),
@@ -102,8 +135,17 @@ fn every_key_reaches_its_field() {
             enter: "always".into(),
             undo_within: Duration::from_secs(5),
         },
+        snippets: vec![Snippet { spoken: "my  name".into(), text: "Jo\nDoe".into() }],
+        profiles: settings.profiles.clone(),
     };
     assert_eq!(settings, expected);
+    let in_profile = settings.in_profile("notes");
+    assert_eq!((in_profile.text.commands.as_str(), in_profile.recogniser.quality.as_str()), ("off", "fast"));
+    assert_eq!(
+        (in_profile.text.sentences.as_str(), in_profile.typing),
+        ("fragment", settings.typing.clone())
+    );
+    assert_eq!(settings.in_profile("no such"), settings);
 }
 
 #[test]
@@ -134,7 +176,42 @@ fn written_values_read_back() {
             text += &format!("{} = {}\n", key.name, key.kind.written(&settings));
         }
     }
-    assert_eq!(read(&text), (settings, vec![]));
+    // Snippets and profiles are no keys.
+    let (_, lists) = OTHER.split_at(OTHER.find("[snippets]").unwrap());
+    assert_eq!(read(&(text + lists)), (settings, vec![]));
+}
+
+#[test]
+fn profiles_set_what_may_change_while_dictating() {
+    let (settings, problems) = read(
+        "[profile.code]\ntext.sentences = \"auto\"\nusb.udc = \"x\"\ntext.commands = \"maybe\"\nname = 1\n\
+         [profile.\"a:b\"]\n[profile]\nx = 1\n[dictation]\nprofile = \"cod\"\n",
+    );
+    let place = |problem: &String| problem.splitn(3, ": ").take(2).collect::<Vec<_>>().join(": ");
+    assert_eq!(
+        problems.iter().map(place).collect::<Vec<_>>(),
+        [
+            "oratype.toml:3: profile.code.usb.udc",
+            "oratype.toml:4: profile.code.text.commands",
+            "oratype.toml:5: profile.code.name",
+            "oratype.toml:6: profile.a:b",
+            "oratype.toml:8: profile.x",
+            "oratype.toml:10: dictation.profile",
+        ]
+    );
+    assert_eq!(settings.dictation.profile, "prose");
+    let code = settings.in_profile("code");
+    assert_eq!(code.text.sentences, "auto");
+    assert!(code.text.written_forms, "of the profile that is always there");
+}
+
+#[test]
+fn snippets_are_phrases_with_texts() {
+    let (settings, problems) =
+        read("[snippets]\n\"sig\" = \"a\\nb\"\n\"...\" = \"x\"\nempty = \"\"\nnumber = 1\n");
+    assert_eq!(settings.snippets, [Snippet { spoken: "sig".into(), text: "a\nb".into() }]);
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems[0].starts_with("oratype.toml:3: snippets."), "{problems:?}");
 }
 
 #[test]
@@ -211,7 +288,7 @@ fn unknown_names_get_the_nearest_known_one() {
     check_problem(
         "[buton]\ntap_ms = 5\ndebounce_ms = 5",
         "oratype.toml:1: buton: unknown section, did you mean button?; the keys under it are not used; \
-         allowed: [audio], [button], [light], [dictation], [recogniser], [usb], [typing]",
+         allowed: [audio], [button], [light], [dictation], [text], [recogniser], [usb], [typing], [snippets], [profile.NAME]",
     );
     check_problem(
         "tap_ms = 100",
@@ -308,7 +385,12 @@ fn assert_usable(settings: &Settings) {
 fn one_changed_byte_costs_one_key_or_with_a_header_or_line_end_a_section() {
     let keys = || TABLE.iter().flat_map(|section| section.keys);
     let largest_section = TABLE.iter().map(|section| section.keys.len()).max().unwrap();
-    let whole = read(OTHER).0;
+    let written = |settings: &Settings| {
+        // What is compared is the keys of the table; each is read through a copy.
+        let bare = Settings { snippets: Vec::new(), profiles: Vec::new(), ..settings.clone() };
+        keys().map(|key| key.kind.written(&bare)).collect::<Vec<_>>()
+    };
+    let whole = written(&read(OTHER).0);
     for at in 0..OTHER.len() {
         let line_start = OTHER[..at].rfind('\n').map_or(0, |end| end + 1);
         let in_header = OTHER[line_start..].starts_with('[');
@@ -319,7 +401,7 @@ fn one_changed_byte_costs_one_key_or_with_a_header_or_line_end_a_section() {
             bytes[at] = byte;
             let (settings, _) = Settings::from_bytes(&bytes);
             assert_usable(&settings);
-            let lost = keys().filter(|key| key.kind.written(&settings) != key.kind.written(&whole)).count();
+            let lost = written(&settings).iter().zip(&whole).filter(|(value, whole)| value != whole).count();
             // An opening bracket may begin a header in the middle of a section.
             let allowed = if in_header || ends_line || byte == b'[' { largest_section + 1 } else { 1 };
             assert!(lost <= allowed, "{lost} keys lost with byte {byte} at {at}");

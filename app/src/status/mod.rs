@@ -101,6 +101,11 @@ impl Status {
         self.listening.store(listening, Ordering::Relaxed);
     }
 
+    /// Whether speech is being recorded.
+    pub fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Relaxed)
+    }
+
     /// The host does, or does not, take keys.
     pub fn set_host_away(&self, away: bool) {
         self.host_away.store(away, Ordering::Relaxed);

@@ -1,0 +1,87 @@
+//! Profiles: named sets of settings, to change between while dictating.
+
+use std::sync::LazyLock;
+
+use super::table::{Section, Settings, TABLE};
+use super::{Problem, read};
+
+/// A named set of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The name that is spoken, and written after `profile.` in the file.
+    pub name: String,
+    /// What it sets: section, key, and the value as it is written in the file. A later one counts.
+    pub(super) sets: Vec<(&'static str, &'static str, String)>,
+}
+
+/// The profiles that are there without any file.
+const BUILT_IN: &str = r#"
+[profile.prose]
+[profile.code]
+text.sentences = "fragment"
+text.written_forms = true
+[profile.chat]
+typing.enter = "always"
+"#;
+
+impl Profile {
+    /// Those that are there without any file.
+    pub(super) fn built_in() -> Vec<Self> {
+        static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {
+            let mut none = Settings::without_profiles();
+            let problems = read::read(&mut none, BUILT_IN.as_bytes());
+            debug_assert_eq!(problems, []);
+            none.profiles
+        });
+        PROFILES.clone()
+    }
+}
+
+impl Settings {
+    /// The settings while a profile is in use; as they are when there is none of that name.
+    #[must_use]
+    pub fn in_profile(&self, name: &str) -> Self {
+        let mut settings = self.clone();
+        let sets = self.profiles.iter().find(|profile| profile.name == name);
+        for (section, key, value) in sets.iter().flat_map(|profile| &profile.sets) {
+            read::set_written(&mut settings, section, key, value);
+        }
+        settings
+    }
+}
+
+/// Whether a profile may set this: only what can change from one dictation to the next.
+pub(super) fn may_set(section: &str, key: &str) -> bool {
+    match section {
+        "text" => key != "snippets",
+        "dictation" => key == "space_between",
+        "typing" => key == "enter",
+        "recogniser" => key == "quality",
+        _ => false,
+    }
+}
+
+/// What a profile may set, for a message.
+pub(super) fn allowed() -> String {
+    let keys = |section: &'static Section| {
+        section.keys.iter().filter(|key| may_set(section.name, key.name)).map(|key| (section.name, key.name))
+    };
+    let names = TABLE.iter().flat_map(keys).map(|(section, key)| format!("{section}.{key}"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// A name that can be spoken.
+pub(super) fn is_speakable(name: &str) -> bool {
+    name.contains(char::is_alphanumeric)
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '\''))
+}
+
+/// As a problem of a line says it.
+pub(super) fn unspeakable(line: usize, name: &str) -> Problem {
+    Problem {
+        line,
+        key: format!("profile.{}", name.escape_debug()),
+        what: "cannot be spoken".into(),
+        allowed: "[profile.NAME], the name of letters, figures and spaces".into(),
+    }
+}
