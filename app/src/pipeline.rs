@@ -35,7 +35,7 @@ use crate::settings::Settings;
 use crate::sizes::{JOBS_QUEUED, WORK_QUEUED};
 use crate::speech::{SileroVad, SpeechDetector};
 use crate::status::Status;
-use crate::typing::{TypeThread, Typist};
+use crate::typing::{Keymap, TypeThread, Typist};
 
 /// What the pipeline is made of.
 pub struct Parts {
@@ -155,7 +155,8 @@ impl Pipeline {
             let (status, stop, mut on_report) = (Arc::clone(&status), Arc::clone(&stop), parts.on_report);
             let (clock, alive) = (Arc::clone(&parts.clock), liveness.enter(Role::Type));
             let typist =
-                Typist::new(parts.keyboard, Arc::clone(&parts.clock), settings.typing.report_interval);
+                Typist::new(parts.keyboard, Arc::clone(&parts.clock), settings.typing.report_interval)
+                    .with_keymap(Keymap::from_settings(&settings.typing));
             spawn("type", move || {
                 let _ending = ending;
                 let away = AtomicBool::new(false);

@@ -3,6 +3,7 @@
 mod appliance;
 mod bench;
 mod check;
+mod layouts;
 mod parts;
 mod run;
 
@@ -39,6 +40,8 @@ enum Command {
     /// Look at settings files
     #[command(subcommand)]
     Settings(check::SettingsCommand),
+    /// List the keyboard layouts that can be typed on
+    Layouts(layouts::LayoutsArgs),
     /// The process that whisper.cpp runs in; started by the others
     #[command(hide = true)]
     Recogniser(RecogniserArgs),
@@ -109,6 +112,7 @@ impl Cli {
             Command::Bench(args) => bench::bench(&args),
             Command::Model(command) => check::model(&command),
             Command::Settings(command) => check::settings(&command),
+            Command::Layouts(args) => layouts::layouts(&args),
             Command::Recogniser(args) => recogniser(args),
         };
         match result {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use oratype_layouts::Layout;
+
 use super::*;
 
 /// A file with every key set to something other than its default.
@@ -28,6 +30,9 @@ timeout_s = 7
 [usb]
 udc = "dummy_udc.0"
 [typing]
+layout = "fr:bepo"
+unicode = "linux"
+plain_punctuation = false
 report_interval_ms = 8
 "#;
 
@@ -83,7 +88,12 @@ fn every_key_reaches_its_field() {
         usb: Usb { udc: "dummy_udc.0".into() },
         dictation: Dictation { end_after_silence: Duration::ZERO, space_between: false },
         recogniser: Recogniser { threads: 2, timeout: Duration::from_secs(7) },
-        typing: Typing { layout: "us".into(), report_interval: ms(8) },
+        typing: Typing {
+            layout: "fr:bepo".into(),
+            unicode: "linux".into(),
+            plain_punctuation: false,
+            report_interval: ms(8),
+        },
     };
     assert_eq!(settings, expected);
 }
@@ -164,8 +174,9 @@ fn unusable_values_are_named_with_what_is_allowed() {
         "oratype.toml:2: dictation.space_between: is 1; allowed: true or false",
     );
     check_problem(
-        "[typing]\nlayout = \"de\"",
-        "oratype.toml:2: typing.layout: is the text \"de\"; allowed: \"us\"",
+        "[typing]\nlayout = \"german\"",
+        "oratype.toml:2: typing.layout: no layout is called \"german\", closest are de, at, ch; allowed: a layout of \
+         \"oratype layouts\"",
     );
     check_problem(
         "[audio]\ndevice = \"a\\u0000b\"",
@@ -272,6 +283,7 @@ fn assert_usable(settings: &Settings) {
         match &key.kind {
             Kind::Text(field) => assert!(!field(&mut settings).contains(char::is_control)),
             Kind::OneOf(words, field) => assert!(words.contains(&field(&mut settings).as_str())),
+            Kind::Layout(field) => assert!(Layout::named(field(&mut settings)).is_some()),
             Kind::Switch(_) => {}
             Kind::Count(range, field) => assert!(range.contains(field(&mut settings))),
             Kind::Decimal(range, field) => assert!(range.contains(field(&mut settings))),

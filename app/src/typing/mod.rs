@@ -9,7 +9,7 @@ mod thread;
 mod typist;
 
 pub use job::Job;
-pub use keymap::{Stroke, strokes};
+pub use keymap::{CapsLock, Keymap, Stroke, UnicodeEntry};
 pub use reports::{press, release};
 pub use thread::TypeThread;
 pub use typist::{TypingOutcome, Typist};

@@ -46,7 +46,7 @@ fn typed(text: &str) -> String {
 fn every_ascii_character_decodes_to_itself() {
     for c in (' '..='~').chain(['\n', '\t']) {
         assert_eq!(typed(&c.to_string()), c.to_string(), "{c:?}");
-        assert_eq!(strokes(c).count(), 1, "{c:?}");
+        assert_eq!(Keymap::default().strokes(c).count(), 1, "{c:?}");
     }
 }
 
@@ -223,7 +223,7 @@ proptest! {
 
     #[test]
     fn no_character_is_dropped(c: char) {
-        prop_assert!(strokes(c).count() >= 1);
+        prop_assert!(Keymap::default().strokes(c).count() >= 1);
     }
 
     /// Stop at any point, then type the rest: together they are the text, with nothing lost or doubled.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use oratype_hal::hid::{Keyboard, KeyboardError, Report, usage};
 use oratype_hal::time::{Clock, Timestamp};
 
-use super::{press, release, strokes};
+use super::{CapsLock, Keymap, press, release};
 
 /// How often a report is offered to a host that is away: quick for a person, nothing for the processor.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
@@ -55,6 +55,7 @@ pub struct Typist<K> {
     keyboard: K,
     clock: Arc<dyn Clock>,
     report_interval: Duration,
+    keymap: Keymap,
     /// The last report that was taken: what the host believes to be down.
     held: Report,
     /// A stop could not release what was held. That goes on before anything else, because what a host has refused
@@ -72,11 +73,18 @@ impl<K: Keyboard> Typist<K> {
             keyboard,
             clock,
             report_interval,
+            keymap: Keymap::default(),
             held: Report::RELEASED,
             letting_go: false,
             next_report_at: Timestamp::ZERO,
             away: false,
         }
+    }
+
+    /// For a host with another keymap than the default one.
+    #[must_use]
+    pub fn with_keymap(self, keymap: Keymap) -> Self {
+        Self { keymap, ..self }
     }
 
     /// Look for the host while there is nothing to type; whether it is there. See [`Keyboard::meet_host`].
@@ -113,10 +121,10 @@ impl<K: Keyboard> Typist<K> {
             if stop() {
                 break Err(Interrupted::Stopped);
             }
-            let mut strokes = strokes(c).peekable();
+            let mut strokes = self.keymap.strokes(c).peekable();
             let mut result = Ok(());
             while let Some(mut stroke) = strokes.next() {
-                if stroke.follows_caps_lock && self.keyboard.host_leds().is_some_and(|l| l.caps_lock) {
+                if stroke.caps == CapsLock::Shifts && self.keyboard.host_leds().is_some_and(|l| l.caps_lock) {
                     stroke.modifiers ^= usage::LEFT_SHIFT;
                 }
                 let last_of_char = strokes.peek().is_none();
