@@ -38,19 +38,21 @@ const XKB_OFFSET: u32 = 8;
 /// Windows-1252 from 0x80 to 0x9f, `·` where it has nothing.
 const WINDOWS_1252: &str = "€·‚ƒ„…†‡ˆ‰Š‹Œ·Ž··‘’“”•–—˜™š›œ·žŸ";
 
-/// What hosts share: reading the data takes longer than typing.
+/// The data the keymaps were made from, as libxkbcommon reads it.
 pub(crate) struct Data {
     context: xkb::Context,
     compose: compose::Table,
 }
 
 impl Data {
-    /// The data the keymaps were made from.
+    /// From where the build took it.
     pub(crate) fn load() -> Self {
         let root =
             PathBuf::from(std::env::var_os("ORATYPE_X11_DATA").unwrap_or_else(|| "/usr/share/X11".into()));
         let flags = xkb::CONTEXT_NO_DEFAULT_INCLUDES | xkb::CONTEXT_NO_ENVIRONMENT_NAMES;
         let mut context = xkb::Context::new(flags);
+        // It has much to say about slips in xkeyboard-config.
+        context.set_log_level(xkb::LogLevel::Critical);
         assert!(context.include_path_append(&root.join("xkb")));
         let path = root.join("locale/en_US.UTF-8/Compose");
         let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -62,6 +64,14 @@ impl Data {
             compose::COMPILE_NO_FLAGS,
         );
         Self { context, compose: compose.expect("a Compose file") }
+    }
+
+    /// What a desktop is set to with that layout.
+    pub(crate) fn keymap(&self, layout: Layout) -> xkb::Keymap {
+        let (name, variant) = layout.name().split_once(':').unwrap_or((layout.name(), ""));
+        let flags = xkb::KEYMAP_COMPILE_NO_FLAGS;
+        xkb::Keymap::new_from_names(&self.context, "evdev", "pc105", name, variant, None, flags)
+            .unwrap_or_else(|| panic!("libxkbcommon does not know {}", layout.name()))
     }
 }
 
@@ -88,13 +98,9 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Set to that layout, Caps Lock on or off.
-    pub(crate) fn new(data: &Data, layout: Layout, method: UnicodeEntry, caps_lock: bool) -> Self {
-        let (name, variant) = layout.name().split_once(':').unwrap_or((layout.name(), ""));
-        let flags = xkb::KEYMAP_COMPILE_NO_FLAGS;
-        let keymap = xkb::Keymap::new_from_names(&data.context, "evdev", "pc105", name, variant, None, flags);
-        let keymap = keymap.unwrap_or_else(|| panic!("libxkbcommon does not know {}", layout.name()));
-        let mut state = xkb::State::new(&keymap);
+    /// With that keymap and that way to enter Unicode, Caps Lock on or off.
+    pub(crate) fn new(data: &Data, keymap: &xkb::Keymap, method: UnicodeEntry, caps_lock: bool) -> Self {
+        let mut state = xkb::State::new(keymap);
         if caps_lock {
             let lock = keymap.mod_get_index(xkb::MOD_NAME_CAPS);
             state.update_mask(0, 0, 1 << lock, 0, 0, 0);
