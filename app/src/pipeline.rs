@@ -27,7 +27,7 @@ use crate::listen::{ListenError, Listener};
 use crate::liveness::{Deadlines, Liveness, Role};
 use crate::metrics::DictationReport;
 use crate::recognise::audio::Pool;
-use crate::recognise::protocol::Engine;
+use crate::recognise::protocol::{Engine, Prompt};
 use crate::recognise::supervisor::{Caller, RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
 use crate::recognise::thread::RecogniseThread;
 use crate::report::About;
@@ -175,6 +175,7 @@ impl Pipeline {
                     engine,
                     composer,
                     continues: false,
+                    prompt: Prompt::new(),
                     about,
                     status: &status,
                     caller: &caller,
@@ -193,6 +194,7 @@ impl Pipeline {
                     pre_roll: settings.audio.pre_roll,
                     tail: settings.audio.tail,
                     end_after_silence: settings.dictation.end_after_silence,
+                    early: settings.recogniser.early,
                 },
                 pool,
                 SpeechDetector::new(parts.vad),

@@ -4,14 +4,15 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
-use super::protocol::Engine;
-use super::supervisor::{Caller, Supervisor};
+use super::protocol::{Engine, Prompt, Transcript};
+use super::supervisor::{Caller, RecogniseError, Supervisor};
 use super::verdict;
 use crate::compose::{Composed, Composer};
-use crate::listen::segmenter::{Segment, Work};
+use crate::listen::segmenter::Work;
 use crate::liveness::Alive;
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
+use crate::speech::SpeechEvidence;
 use crate::status::{Cause, Status};
 use crate::typing::Job;
 
@@ -25,6 +26,8 @@ pub struct RecogniseThread<'a> {
     pub composer: Composer,
     /// There is text of this dictation already. False at the start.
     pub continues: bool,
+    /// How it ends. Empty at the start.
+    pub prompt: Prompt,
     /// For a status report.
     pub about: About,
     /// For the light.
@@ -38,6 +41,7 @@ impl RecogniseThread<'_> {
     pub fn run(mut self, work: &Receiver<Work>, jobs: &SyncSender<Job>) -> u32 {
         let mut lost = 0;
         let mut report = DictationReport::default();
+        let mut early = None;
         match self.supervisor.ensure_running(self.caller) {
             Ok(()) => self.status.set_ready(),
             // Tried again when there is something to recognise.
@@ -46,18 +50,38 @@ impl RecogniseThread<'_> {
         for work in idle_between(work, self.caller.alive) {
             match work {
                 Work::Segment(segment) => {
-                    let Some(text) = self.recognise(segment, &mut report) else {
-                        self.status.end_work();
-                        continue;
-                    };
+                    report.queue += segment.closed.elapsed();
+                    let result = self.supervisor.recognise(&segment, self.engine, &self.prompt, self.caller);
+                    drop(segment.slot);
                     // Without a keyboard nobody needs text any more.
-                    if !self.send(jobs, Job::Text(text)) {
+                    if !self.deliver(result, &segment.evidence, &mut report, jobs) {
+                        break;
+                    }
+                }
+                Work::Early(segment) => {
+                    early = (!segment.is_withdrawn())
+                        .then(|| self.supervisor.recognise(&segment, self.engine, &self.prompt, self.caller));
+                }
+                Work::Withdraw => {
+                    if let Some(Ok(transcript)) = early.take() {
+                        report.early_wasted += 1;
+                        report.wasted_cpu += transcript.cpu;
+                        report.recogniser_cpu += transcript.cpu;
+                    }
+                }
+                Work::Confirm(evidence, closed) => {
+                    report.queue += closed.elapsed();
+                    report.early_hits += 1;
+                    if let Some(result) = early.take()
+                        && !self.deliver(result, &evidence, &mut report, jobs)
+                    {
                         break;
                     }
                 }
                 Work::Finished(finished) => {
                     lost += report.segments_lost;
                     self.continues = false;
+                    self.prompt.clear();
                     let finished = Job::Finished(Box::new(std::mem::take(&mut report)), finished);
                     if !self.send(jobs, finished) {
                         break;
@@ -84,11 +108,28 @@ impl RecogniseThread<'_> {
         sent
     }
 
-    fn recognise(&mut self, segment: Segment, report: &mut DictationReport) -> Option<Composed> {
-        report.queue += segment.closed.elapsed();
-        let result = self.supervisor.recognise(&segment, self.engine, self.caller);
-        let Segment { evidence, slot, .. } = segment;
-        drop(slot);
+    /// Pass on what became of a segment. False when the type thread is gone.
+    fn deliver(
+        &mut self,
+        result: Result<Transcript, RecogniseError>,
+        evidence: &SpeechEvidence,
+        report: &mut DictationReport,
+        jobs: &SyncSender<Job>,
+    ) -> bool {
+        let Some(text) = self.text_of(result, evidence, report) else {
+            self.status.end_work();
+            return true;
+        };
+        self.send(jobs, Job::Text(text))
+    }
+
+    /// The text to type, if there is any.
+    fn text_of(
+        &mut self,
+        result: Result<Transcript, RecogniseError>,
+        evidence: &SpeechEvidence,
+        report: &mut DictationReport,
+    ) -> Option<Composed> {
         let transcript = match result {
             Ok(transcript) => transcript,
             Err(error) => {
@@ -105,14 +146,17 @@ impl RecogniseThread<'_> {
         report.decode += transcript.decode;
         report.recogniser_cpu += transcript.cpu;
         log::debug!("{transcript:?} {evidence:?}");
-        if let Some(refusal) = verdict::refusal(&transcript, &evidence) {
+        if let Some(refusal) = verdict::refusal(&transcript, evidence) {
             log::info!("not typed ({refusal:?}): {:?}", transcript.text);
             return None;
         }
         let start = Instant::now();
         let text = self.composer.compose(&transcript.text, self.continues);
         report.compose += start.elapsed();
-        self.continues |= !text.is_empty();
+        if !text.is_empty() {
+            self.continues = true;
+            self.prompt = transcript.prompt;
+        }
         (!text.is_empty()).then_some(text)
     }
 }
