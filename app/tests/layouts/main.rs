@@ -12,7 +12,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Random texts for each layout and way of Unicode entry.
-const TEXTS: u32 = 4;
+const TEXTS: u32 = 16;
 
 /// The reports of some strokes, from nothing held to nothing held.
 fn reports(strokes: impl Iterator<Item = Stroke>) -> Vec<Report> {
