@@ -198,3 +198,19 @@ impl fmt::Debug for Layout {
 fn is_dead_key(c: char) -> bool {
     ('\u{fdd0}'..='\u{fdef}').contains(&c)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The image has a megabyte for keymaps.
+    #[test]
+    fn the_tables_are_small() {
+        const BYTES_MAX: usize = 1 << 20;
+        let names: usize = Layout::all().map(|layout| layout.name().len() + layout.description().len()).sum();
+        let tables =
+            size_of_val(LAYOUTS) + size_of_val(INDEX) + size_of_val(PAGES) + size_of_val(COMPOSITIONS);
+        eprintln!("keymaps take {} bytes", tables + names);
+        assert!(tables + names < BYTES_MAX);
+    }
+}

@@ -11,19 +11,20 @@ use super::check::say;
 
 #[derive(Args)]
 pub(super) struct LayoutsArgs {
-    /// Only those whose name or description has this in it
-    filter: Option<String>,
+    /// Only those with all these words in their names and descriptions
+    filter: Vec<String>,
 }
 
 /// `oratype layouts …`
 pub(super) fn layouts(args: &LayoutsArgs) -> Result<ExitCode, Refusal> {
-    let filter = args.filter.as_deref().unwrap_or_default().to_lowercase();
+    let filter: Vec<_> = args.filter.iter().map(|word| word.to_lowercase()).collect();
     let wanted = |layout: &Layout| {
-        [layout.name(), layout.description()].iter().any(|text| text.to_lowercase().contains(&filter))
+        let text = format!("{} {}", layout.name(), layout.description()).to_lowercase();
+        filter.iter().all(|word| text.contains(word))
     };
     let layouts: Vec<_> = Layout::all().filter(wanted).collect();
     if layouts.is_empty() {
-        let unknown: Result<Layout, UnknownLayout> = filter.parse();
+        let unknown: Result<Layout, UnknownLayout> = filter.join(" ").parse();
         return Err(unknown.err().map_or_else(|| "no layouts".into(), Into::into));
     }
     let width = layouts.iter().map(|layout| layout.name().len()).max().unwrap_or_default();

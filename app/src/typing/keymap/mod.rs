@@ -59,7 +59,9 @@ pub struct Stroke {
 }
 
 impl Stroke {
-    const fn plain(usage: u8) -> Self {
+    /// A key without modifiers that no lock acts on.
+    #[must_use]
+    pub const fn plain(usage: u8) -> Self {
         Self { usage, modifiers: 0, hold: usage::NONE, caps: CapsLock::Ignored, lift_after: false }
     }
 
