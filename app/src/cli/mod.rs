@@ -4,6 +4,7 @@ mod appliance;
 mod bench;
 mod check;
 mod compose;
+mod layouts;
 mod parts;
 mod run;
 mod type_text;
@@ -44,6 +45,8 @@ enum Command {
     /// Look at settings files
     #[command(subcommand)]
     Settings(check::SettingsCommand),
+    /// List the keyboard layouts that can be typed on
+    Layouts(layouts::LayoutsArgs),
     /// The process that whisper.cpp runs in; started by the others
     #[command(hide = true)]
     Recogniser(RecogniserArgs),
@@ -100,6 +103,7 @@ impl Cli {
             Command::Compose(args) => compose::compose(&args),
             Command::Model(command) => check::model(&command),
             Command::Settings(command) => check::settings(&command),
+            Command::Layouts(args) => layouts::layouts(&args),
             Command::Recogniser(args) => recogniser(args),
         };
         match result {
