@@ -20,7 +20,7 @@ pub(super) enum ModelCommand {
 
 #[derive(Subcommand)]
 pub(super) enum SettingsCommand {
-    /// Check a settings file, and the list of snippets it names; what is wrong is named with its line
+    /// Check a settings file, and the lists it names; what is wrong is named with its line
     Check {
         /// The settings file
         file: PathBuf,
@@ -46,13 +46,13 @@ pub(super) fn settings(command: &SettingsCommand) -> Result<ExitCode, Refusal> {
     for problem in &problems {
         eprintln!("{}", problem.in_file(file));
     }
-    let in_list = settings.load_snippets(file)?;
-    if let Some(list) = settings.snippets_file(file) {
-        for problem in &in_list {
-            eprintln!("{}", problem.in_file(&list));
+    let lists = settings.load_lists(file)?;
+    for (list, problems) in &lists {
+        for problem in problems {
+            eprintln!("{}", problem.in_file(list));
         }
     }
-    if problems.is_empty() && in_list.is_empty() {
+    if problems.is_empty() && lists.iter().all(|(_, problems)| problems.is_empty()) {
         say(&format!("{}: no problems\n", file.display()))
     } else {
         Ok(ExitCode::FAILURE)

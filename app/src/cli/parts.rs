@@ -92,7 +92,7 @@ pub(super) fn settings(files: &[PathBuf]) -> Result<Settings, Refusal> {
             eprintln!("{}; the default is used", problem.in_file(file));
         }
     }
-    if let Some((list, problems)) = snippets(&mut settings, files)? {
+    for (list, problems) in lists(&mut settings, files)? {
         for problem in problems {
             eprintln!("{}; the line is not used", problem.in_file(&list));
         }
@@ -100,14 +100,9 @@ pub(super) fn settings(files: &[PathBuf]) -> Result<Settings, Refusal> {
     Ok(settings)
 }
 
-/// Add the snippets of the file that the settings name, if there is one. It lies beside the last settings file.
-fn snippets(
-    settings: &mut Settings,
-    files: &[PathBuf],
-) -> Result<Option<(PathBuf, Vec<Problem>)>, ListError> {
-    let Some(beside) = files.last() else { return Ok(None) };
-    let problems = settings.load_snippets(beside)?;
-    Ok(settings.snippets_file(beside).map(|list| (list, problems)))
+/// Add the lists that the settings name. They lie beside the last settings file.
+fn lists(settings: &mut Settings, files: &[PathBuf]) -> Result<Vec<(PathBuf, Vec<Problem>)>, ListError> {
+    files.last().map_or(Ok(Vec::new()), |beside| settings.load_lists(beside))
 }
 
 /// The settings of a device that has nobody to refuse them to: also a file that cannot be read is only a problem.
@@ -120,12 +115,13 @@ pub(super) fn settings_at_any_rate(common: &Common) -> (Settings, Vec<String>) {
             Err(error) => problems.push(error.to_string()),
         }
     }
-    match snippets(&mut settings, &common.settings) {
-        Ok(Some((list, found))) => {
-            let list = list.file_name().unwrap_or_default().display().to_string();
-            problems.extend(found.iter().map(|problem| format!("{list} line {problem}")));
+    match lists(&mut settings, &common.settings) {
+        Ok(found) => {
+            for (list, found) in found {
+                let list = list.file_name().unwrap_or_default().display().to_string();
+                problems.extend(found.iter().map(|problem| format!("{list} line {problem}")));
+            }
         }
-        Ok(None) => {}
         Err(error) => problems.push(error.to_string()),
     }
     (settings, problems)
@@ -148,7 +144,7 @@ pub(super) fn recogniser(common: &Common, board: &Board, settings: &Settings) ->
         worker: WorkerOptions {
             model: common.models.join(models::WHISPER.name),
             any_model: false,
-            phrases: Vec::new(),
+            phrases: settings.vocabulary.clone(),
             cores,
             engine: EngineOptions { threads },
         },

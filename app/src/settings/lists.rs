@@ -18,6 +18,12 @@ const PHRASE_WORDS_MAX: usize = 16;
 /// The longest text of a snippet, bytes: three pages. It takes half a minute to type.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
 
+/// The longest phrase of a vocabulary, bytes: a name and a title.
+const VOCABULARY_PHRASE_BYTES_MAX: usize = 64;
+/// The longest vocabulary: each phrase is one more for which an ordinary word may be mistaken. All of them together fit
+/// the one argument by which the recogniser is told of them (128 KiB; execve(2)).
+const VOCABULARY_PHRASES_MAX: usize = 1000;
+
 /// A spoken phrase and the text that is typed for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
@@ -47,39 +53,69 @@ pub enum ListError {
 }
 
 impl Settings {
-    /// The file with snippets that belongs to a settings file, if one is named.
-    #[must_use]
-    pub fn snippets_file(&self, settings_file: &Path) -> Option<PathBuf> {
-        let name = &self.text.snippets;
-        (!name.is_empty()).then(|| settings_file.parent().unwrap_or(Path::new("")).join(name))
-    }
-
-    /// Read the snippets that these settings name, behind those they hold. `settings_file`: where they were read
-    /// from. A file of the default name need not exist.
+    /// Read the lists that these settings name, behind what they hold; each list with what is wrong in it.
+    /// `settings_file`: where they were read from; the lists lie beside it. A file of the default name need not exist.
     ///
     /// # Errors
-    /// When the file cannot be read or is far too large; never because of what it says.
-    pub fn load_snippets(&mut self, settings_file: &Path) -> Result<Vec<Problem>, ListError> {
-        let Some(path) = self.snippets_file(settings_file) else { return Ok(Vec::new()) };
-        let io_error = |source| ListError::Io { path: path.clone(), source };
-        let file = match File::open(&path) {
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound
-                    && self.text.snippets == Self::default().text.snippets =>
-            {
-                return Ok(Vec::new());
-            }
-            opened => opened.map_err(io_error)?,
-        };
-        let mut bytes = Vec::new();
-        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io_error)?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(ListError::TooLarge { path });
+    /// When a file cannot be read or is far too large; never because of what it says.
+    pub fn load_lists(&mut self, settings_file: &Path) -> Result<Vec<(PathBuf, Vec<Problem>)>, ListError> {
+        let defaults = Self::default();
+        let mut read = Vec::new();
+        if let Some((path, bytes)) = list(settings_file, &self.text.snippets, &defaults.text.snippets)? {
+            let (snippets, problems) = read_snippets(&bytes);
+            self.snippets.extend(snippets);
+            read.push((path, problems));
         }
-        let (snippets, problems) = read_snippets(&bytes);
-        self.snippets.extend(snippets);
-        Ok(problems)
+        let default = &defaults.recogniser.vocabulary;
+        if let Some((path, bytes)) = list(settings_file, &self.recogniser.vocabulary, default)? {
+            let (phrases, problems) = read_vocabulary(&bytes);
+            self.vocabulary.extend(phrases);
+            read.push((path, problems));
+        }
+        Ok(read)
     }
+}
+
+/// The list called `name` beside the settings, and its contents. None if there is no name, or no file of the default
+/// name.
+fn list(settings_file: &Path, name: &str, default: &str) -> Result<Option<(PathBuf, Vec<u8>)>, ListError> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let path = settings_file.parent().unwrap_or(Path::new("")).join(name);
+    let io_error = |source| ListError::Io { path: path.clone(), source };
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && name == default => return Ok(None),
+        opened => opened.map_err(io_error)?,
+    };
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io_error)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(ListError::TooLarge { path });
+    }
+    Ok(Some((path, bytes)))
+}
+
+/// The phrases of a vocabulary, one on each line, and the lines that cannot be used.
+#[must_use]
+pub fn read_vocabulary(bytes: &[u8]) -> (Vec<String>, Vec<Problem>) {
+    let mut list = Lines::default();
+    let mut phrases = Vec::new();
+    list.read(bytes, |line| {
+        let phrase = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        if phrase.len() > VOCABULARY_PHRASE_BYTES_MAX {
+            return Err((format!("the phrase has {} bytes", phrase.len()), "at most 64"));
+        }
+        if phrase.contains(char::is_control) {
+            return Err(("the phrase has a control character".into(), "words"));
+        }
+        if phrases.len() == VOCABULARY_PHRASES_MAX {
+            return Err(("one phrase too many".into(), "at most 1000"));
+        }
+        phrases.push(phrase);
+        Ok(())
+    });
+    (phrases, list.problems())
 }
 
 /// The snippets of a file's content, and the lines that cannot be used.
@@ -257,25 +293,43 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings_file = folder.path().join("oratype.toml");
         let mut settings = Settings::default();
-        assert_eq!(settings.load_snippets(&settings_file).unwrap(), []);
+        assert_eq!(settings.load_lists(&settings_file).unwrap(), []);
         std::fs::write(folder.path().join("snippets.txt"), "a b = c\nd").unwrap();
-        assert_eq!(settings.load_snippets(&settings_file).unwrap().len(), 1);
+        std::fs::write(folder.path().join("vocabulary.txt"), b"# names\n Jo   Doe \n\xc3\xbf\n\xff").unwrap();
+        let read = settings.load_lists(&settings_file).unwrap();
+        let shown: Vec<_> =
+            read.iter().map(|(path, problems)| (path.file_name().unwrap(), problems.len())).collect();
+        assert_eq!(shown, [("snippets.txt".as_ref(), 1), ("vocabulary.txt".as_ref(), 1)]);
         assert_eq!(settings.snippets, [Snippet { spoken: "a b".into(), text: "c".into() }]);
+        assert_eq!(settings.vocabulary, ["Jo Doe", "\u{ff}"]);
 
         settings.text.snippets = "other.txt".into();
-        let error = settings.load_snippets(&settings_file).unwrap_err().to_string();
+        let error = settings.load_lists(&settings_file).unwrap_err().to_string();
         assert!(error.contains("other.txt"), "{error}");
         let file = File::create(folder.path().join("other.txt")).unwrap();
         file.set_len(FILE_BYTES_MAX + 1).unwrap();
-        assert!(matches!(settings.load_snippets(&settings_file), Err(ListError::TooLarge { .. })));
+        assert!(matches!(settings.load_lists(&settings_file), Err(ListError::TooLarge { .. })));
         settings.text.snippets.clear();
-        assert_eq!(settings.load_snippets(&settings_file).unwrap(), []);
+        settings.recogniser.vocabulary.clear();
+        assert_eq!(settings.load_lists(&settings_file).unwrap(), []);
+    }
+
+    #[test]
+    fn a_vocabulary_is_bounded() {
+        let line = |n: usize| format!("phrase {n}\n");
+        let mut file: String = (0..VOCABULARY_PHRASES_MAX + 2).map(line).collect();
+        file += &"x".repeat(VOCABULARY_PHRASE_BYTES_MAX + 1);
+        let (phrases, problems) = read_vocabulary(file.as_bytes());
+        assert_eq!((phrases.len(), problems.len()), (VOCABULARY_PHRASES_MAX, 3));
+        assert_eq!(problems[0].to_string(), "1001: one phrase too many; allowed: at most 1000");
+        let bytes = VOCABULARY_PHRASES_MAX * (VOCABULARY_PHRASE_BYTES_MAX + 1);
+        assert!(bytes < 128 << 10, "more than an argument may have");
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            for problem in read_snippets(&bytes).1 {
+            for problem in read_snippets(&bytes).1.into_iter().chain(read_vocabulary(&bytes).1) {
                 prop_assert!(!problem.to_string().contains(char::is_control), "{problem:?}");
             }
         }

@@ -71,6 +71,8 @@ macro_rules! settings {
             )+
             /// Spoken phrases and the texts that are typed for them; of two with the same phrase the first counts.
             pub snippets: Vec<Snippet>,
+            /// Words and names to favour while decoding.
+            pub vocabulary: Vec<String>,
             /// What is different while a profile is in use.
             pub profiles: Vec<Profile>,
         }
@@ -78,7 +80,7 @@ macro_rules! settings {
         impl Settings {
             /// The defaults, without the profiles that are always there.
             pub(super) fn without_profiles() -> Self {
-                Self { $($section: $Section::default(),)+ snippets: Vec::new(), profiles: Vec::new() }
+                Self { $($section: $Section::default(),)+ snippets: Vec::new(), vocabulary: Vec::new(), profiles: Vec::new() }
             }
         }
 
@@ -195,6 +197,9 @@ settings! {
         "threads" threads: u32 = 0, Count(0..=8);
         /// "fast": the words come sooner, with more mistakes. "best": fewer mistakes, later. "balanced": between them.
         "quality" quality: String = "balanced".into(), OneOf(&["fast", "balanced", "best"]);
+        /// File with words and names that you use, beside this one: one on each line. They are recognised more
+        /// readily. Empty: none. This name need not exist.
+        "vocabulary" vocabulary: String = "vocabulary.txt".into(), Text();
         /// Recognise what was said whenever the speaker pauses, in case that was all: the text is there at the
         /// release. When the speaker goes on, that work was for nothing.
         "early" early: bool = true, Switch();

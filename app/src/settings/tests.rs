@@ -39,6 +39,7 @@ snippets = "mine.txt"
 threads = 2
 quality = "best"
 early = false
+vocabulary = "names.txt"
 timeout_s = 7
 [usb]
 udc = "dummy_udc.0"
@@ -131,6 +132,7 @@ fn every_key_reaches_its_field() {
             threads: 2,
             quality: "best".into(),
             early: false,
+            vocabulary: "names.txt".into(),
             timeout: Duration::from_secs(7),
         },
         typing: Typing {
@@ -143,6 +145,7 @@ fn every_key_reaches_its_field() {
             undo_within: Duration::from_secs(5),
         },
         snippets: vec![Snippet { spoken: "my  name".into(), text: "Jo\nDoe".into() }],
+        vocabulary: Vec::new(),
         profiles: settings.profiles.clone(),
     };
     assert_eq!(settings, expected);

@@ -1,5 +1,5 @@
-//! The settings file on the card's FAT partition, copied into RAM. The partition is mounted read-only, for the
-//! moment this takes.
+//! The settings file on the card's FAT partition, and the lists beside it, copied into RAM. The partition is mounted
+//! read-only, for the moment this takes.
 //!
 //! Whatever is wrong with the card, the program gets a settings file: an empty one, which means the defaults.
 
@@ -24,37 +24,56 @@ const FILE: &str = "oratype.toml";
 const MOUNT_POINT: &str = "/boot";
 /// More is no settings file; RAM is the root file system.
 const FILE_BYTES_MAX: u64 = 64 << 10;
+/// Lists of the user's own words: text files, but for those that the firmware reads.
+const LIST_EXTENSION: &str = ".txt";
+const FIRMWARE_FILES: [&str; 2] = ["config.txt", "cmdline.txt"];
+/// All lists together: what one may have for the program, which takes a larger one for a mistake.
+const LISTS_BYTES_MAX: u64 = 16 << 20;
 /// A card that has not appeared by then will not: cards answer within 1 s of power (SD Physical Layer 4.2.3).
 const CARD_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Then the card is given up too if it has appeared but does not let itself be read.
 const READ_WAIT_MAX: Duration = Duration::from_secs(15);
 
-/// Put the card's settings where the program looks for them, or an empty file.
+/// What is copied of a card.
+#[derive(Debug, Default, PartialEq)]
+struct Files {
+    settings: Vec<u8>,
+    /// Name and contents.
+    lists: Vec<(String, Vec<u8>)>,
+}
+
+/// Put the card's settings and lists where the program looks for them, or an empty settings file.
 pub(crate) fn provide_settings() {
-    let settings = match read_with_a_bound() {
-        Ok(settings) => {
+    let files = match read_with_a_bound() {
+        Ok(files) => {
             stage("card read");
-            settings
+            files
         }
         Err(error) => {
             log::warn!("settings: {error}; going on with the defaults");
-            vec![]
+            Files::default()
         }
     };
     let folder = Path::new(SETTINGS).parent().unwrap_or(Path::new("/"));
-    if let Err(error) = fs::create_dir_all(folder).and_then(|()| fs::write(SETTINGS, settings)) {
-        log::error!("{SETTINGS}: {error}");
+    let write = |path: &Path, contents: &[u8]| {
+        if let Err(error) = fs::create_dir_all(folder).and_then(|()| fs::write(path, contents)) {
+            log::error!("{}: {error}", path.display());
+        }
+    };
+    write(Path::new(SETTINGS), &files.settings);
+    for (name, contents) in &files.lists {
+        write(&folder.join(name), contents);
     }
 }
 
-/// Read the file in a thread of its own, which a broken card may hold up for as long as it likes.
-fn read_with_a_bound() -> io::Result<Vec<u8>> {
+/// Read the files in a thread of its own, which a broken card may hold up for as long as it likes.
+fn read_with_a_bound() -> io::Result<Files> {
     let (sender, receiver) = mpsc::channel();
-    std::thread::Builder::new().name("card".into()).spawn(move || sender.send(read_settings()))?;
+    std::thread::Builder::new().name("card".into()).spawn(move || sender.send(read_card()))?;
     receiver.recv_timeout(READ_WAIT_MAX).unwrap_or_else(|_| Err(io::Error::other("the card does not answer")))
 }
 
-fn read_settings() -> io::Result<Vec<u8>> {
+fn read_card() -> io::Result<Files> {
     let watch = Inotify::init(InitFlags::IN_CLOEXEC)?;
     watch.add_watch("/dev", AddWatchFlags::IN_CREATE)?;
     let has_slot = has_card_slot(Path::new("/proc/device-tree"));
@@ -63,7 +82,7 @@ fn read_settings() -> io::Result<Vec<u8>> {
     loop {
         let volumes = volumes(Path::new("/sys/block"), Path::new("/dev"));
         if !volumes.is_empty() {
-            return first_settings(&volumes);
+            return first_with_settings(&volumes);
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -77,26 +96,52 @@ fn read_settings() -> io::Result<Vec<u8>> {
     }
 }
 
-/// Read the settings from the first volume that has them.
-fn first_settings(volumes: &[PathBuf]) -> io::Result<Vec<u8>> {
+/// Read the files of the first volume that has settings.
+fn first_with_settings(volumes: &[PathBuf]) -> io::Result<Files> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "no volume");
     for volume in volumes {
         match read_from(volume) {
-            Ok(settings) => return Ok(settings),
+            Ok(files) => return Ok(files),
             Err(error) => last = io::Error::new(error.kind(), format!("{}: {error}", volume.display())),
         }
     }
     Err(last)
 }
 
-fn read_from(volume: &Path) -> io::Result<Vec<u8>> {
+fn read_from(volume: &Path) -> io::Result<Files> {
     fs::create_dir_all(MOUNT_POINT)?;
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some(volume), MOUNT_POINT, Some("vfat"), flags, None::<&str>)?;
-    let settings = read_file(&Path::new(MOUNT_POINT).join(FILE));
+    let files = read_files(Path::new(MOUNT_POINT));
     // Lazily, if need be: nothing is open any more.
     umount2(MOUNT_POINT, MntFlags::MNT_DETACH)?;
-    settings
+    files
+}
+
+/// The settings, and the lists as far as there is room for them; a list that cannot be read is left out.
+fn read_files(folder: &Path) -> io::Result<Files> {
+    let mut files = Files { settings: read_file(&folder.join(FILE))?, lists: vec![] };
+    let mut room = LISTS_BYTES_MAX;
+    for name in names(folder) {
+        let lower = name.to_lowercase();
+        if !lower.ends_with(LIST_EXTENSION) || FIRMWARE_FILES.contains(&lower.as_str()) {
+            continue;
+        }
+        let mut contents = vec![];
+        let read = File::open(folder.join(&name))
+            .and_then(|file| file.take(room.saturating_add(1)).read_to_end(&mut contents));
+        match read {
+            Err(error) => log::warn!("{name}: {error}; it is left out"),
+            Ok(read) => match room.checked_sub(read as u64) {
+                Some(left) => {
+                    room = left;
+                    files.lists.push((name, contents));
+                }
+                None => log::warn!("{name}: no room for it beside the other lists; it is left out"),
+            },
+        }
+    }
+    Ok(files)
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
@@ -176,6 +221,25 @@ mod tests {
         assert!(!has_card_slot(tree.path()));
         fs::write(node.join("status"), b"okay\0").unwrap();
         assert!(has_card_slot(tree.path()));
+    }
+
+    #[test]
+    fn lists_come_along_and_the_firmwares_files_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, bytes: usize| fs::write(folder.path().join(name), vec![b'x'; bytes]).unwrap();
+        write("names.txt", 5);
+        assert!(read_files(folder.path()).is_err(), "without settings it is some other volume");
+        for name in [FILE, "config.txt", "cmdline.txt", "kernel8.img"] {
+            write(name, 3);
+        }
+        write("Large.TXT", LISTS_BYTES_MAX as usize);
+        fs::create_dir(folder.path().join("folder.txt")).unwrap();
+        let files = read_files(folder.path()).unwrap();
+        assert_eq!(files.settings, b"xxx");
+        let lists: Vec<_> =
+            files.lists.iter().map(|(name, list)| (name.as_str(), list.len() as u64)).collect();
+        assert_eq!(lists, [("Large.TXT", LISTS_BYTES_MAX)], "and then there is no room for five bytes more");
     }
 
     #[test]
