@@ -28,7 +28,7 @@ use crate::listen::{ListenError, Listener};
 use crate::liveness::{Deadlines, Liveness, Role};
 use crate::metrics::DictationReport;
 use crate::recognise::audio::Pool;
-use crate::recognise::protocol::Engine;
+use crate::recognise::protocol::{Engine, Prompt};
 use crate::recognise::supervisor::{Caller, RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
 use crate::recognise::thread::RecogniseThread;
 use crate::report::About;
@@ -157,8 +157,12 @@ impl Pipeline {
             let (status, stop, mut on_report) = (Arc::clone(&status), Arc::clone(&stop), parts.on_report);
             let (clock, alive) = (Arc::clone(&parts.clock), liveness.enter(Role::Type));
             let interrupt = Arc::clone(&interrupt);
-            let typist =
-                Typist::new(parts.keyboard, Arc::clone(&clock), Keymap::US, (&settings.typing).into());
+            let typist = Typist::new(
+                parts.keyboard,
+                Arc::clone(&clock),
+                Keymap::from_settings(&settings.typing),
+                (&settings.typing).into(),
+            );
             // Whether Enter follows a dictation depends on the profile, so the composer sees to it.
             let options = TypeOptions { enter: false, ..TypeOptions::from(&settings.typing) };
             spawn("type", move || {
@@ -180,6 +184,7 @@ impl Pipeline {
                     ends: VecDeque::new(),
                     undo_within,
                     typed_at: None,
+                    prompt: Prompt::new(),
                     about,
                     status: &status,
                     caller: &caller,

@@ -47,6 +47,8 @@ pub struct Facts<'a> {
     pub last_dictation: Option<Level>,
     /// How often sound was lost before it could be heard.
     pub gaps: u32,
+    /// How often there was no room for speech, because too much waited.
+    pub refused: u32,
     /// Recognisers that had to be started again.
     pub restarts: u32,
     /// What failed last.
@@ -67,6 +69,7 @@ impl<'a> Facts<'a> {
             last_second: status.levels.last_second(),
             last_dictation: status.levels.last_dictation(),
             gaps: status.gaps(),
+            refused: status.refused(),
             restarts,
             last_fault: status.last_fault(),
         }
@@ -86,6 +89,9 @@ impl<'a> Facts<'a> {
         }
         report += &format!(". Microphone: {}.", self.microphone());
         report += &format!(" Sound lost: {}.", times(self.gaps));
+        if self.refused > 0 {
+            report += &format!(" No room for speech: {}.", times(self.refused));
+        }
         report += &format!(" Recogniser restarted: {}.", times(self.restarts));
         report += &format!(" Settings: {}.", self.settings());
         let fault = self.last_fault.map_or("none", |cause| Light::Error(cause).row().meaning);
@@ -169,6 +175,7 @@ mod tests {
             last_second: Some(Level { rms_dbfs: -61.7, peak_dbfs: -50.0 }),
             last_dictation: Some(Level { rms_dbfs: -24.0, peak_dbfs: -9.0 }),
             gaps: 0,
+            refused: 0,
             restarts: 1,
             last_fault: None,
         }
@@ -195,6 +202,7 @@ mod tests {
             last_second: None,
             last_dictation: Some(Level { rms_dbfs: -70.0, peak_dbfs: -60.0 }),
             gaps: 3,
+            refused: 1,
             last_fault: Some(Cause::Microphone),
             ..facts(&about)
         }
@@ -202,7 +210,7 @@ mod tests {
         for part in [
             "Oratype 1.2.3. Microphone: nothing heard yet, ",
             "-70 dBFS in the last dictation, too quiet: speak closer",
-            "Sound lost: 3 times.",
+            "Sound lost: 3 times. No room for speech: once.",
             "Settings: 4: audio.gain_db: is 99.0;",
             " / and 2 more.",
             "Last error: no microphone, or nothing comes from it",

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use usb_gadget::function::hid::Hid;
+use usb_gadget::function::other::Other;
 use usb_gadget::function::serial::{Serial, SerialClass};
+use usb_gadget::function::{Handle, util};
 use usb_gadget::{Class, Config, Id, RegGadget, Strings, Udc};
 
 use crate::hid::Report;
@@ -45,6 +46,10 @@ const NO_SERIAL_NUMBER: &str = "0000000000000000";
 /// in between would have a report that the kernel takes for dropped.
 const PACKET_BYTES: u8 = 16;
 const _: () = assert!(PACKET_BYTES as usize > Report::BYTES);
+
+/// How often the host is to ask for a report, bInterval of the keyboard's endpoint: every millisecond at full speed,
+/// every microframe (125 µs) at high speed. f_hid takes it from Linux 6.16 on; before that it says 10 ms and 1 ms.
+const POLL_INTERVAL: u8 = 1;
 
 /// How often to look for the controller. sysfs has no event for a new one but uevents, of which a container or a
 /// small init may see none; its driver needs some 100 ms to come up.
@@ -129,7 +134,7 @@ pub enum GadgetError {
 #[derive(Debug)]
 pub struct Gadget {
     registered: RegGadget,
-    keyboard: Hid,
+    keyboard: Other,
     udc: Udc,
     state: UdcState,
     /// Since when it is seen unbound.
@@ -149,40 +154,17 @@ impl Gadget {
         let controller = wait_for_controller(udc, wait, clock)?;
         remove_stale().map_err(failed)?;
 
-        let (keyboard, keyboard_function) = {
-            let mut hid = Hid::builder();
-            // Boot interface, keyboard protocol: a BIOS uses nothing else.
-            hid.sub_class = 1;
-            hid.protocol = 1;
-            hid.report_desc = REPORT_DESCRIPTOR.into();
-            hid.report_len = PACKET_BYTES;
-            // With an OUT endpoint a SET_REPORT request, which a BIOS may send for the lock lights, is stalled.
-            hid.no_out_endpoint = true;
-            hid.build()
-        };
-        // Reserved for control from the host; nothing listens yet.
-        let (_serial, serial_function) = Serial::new(SerialClass::Acm);
-
-        let mut config = Config::new("Keyboard and serial port");
-        config.max_power = MAX_POWER_MA;
-        config.remote_wakeup = true;
-        // The keyboard is the first interface: some BIOSes look at no other.
-        config.add_function(keyboard_function);
-        config.add_function(serial_function);
-
-        let serial_number = serial_number(Path::new(SERIAL_NUMBER));
-        let strings = Strings::new(MANUFACTURER, PRODUCT, serial_number);
-        // The serial port spans two interfaces, which Windows takes together only under this device class.
-        let mut gadget = usb_gadget::Gadget::new(Class::MISCELLANEOUS_IAD, ID, strings);
-        gadget.name = Some(NAME.to_owned());
-        gadget.device_release = DEVICE_RELEASE;
-        gadget.add_config(config);
         let state = UdcState::open(&sysfs(&controller).join("state")).map_err(failed)?;
-        let registered =
-            gadget.bind(&controller).map_err(|e| match e.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::EBUSY) => GadgetError::Busy { udc: udc.to_owned() },
-                _ => failed(e),
-            })?;
+        let register = |poll_interval| {
+            let (keyboard, function) = keyboard_function(poll_interval)?;
+            Ok((keyboard, gadget_with(function).register()?))
+        };
+        let (keyboard, registered) =
+            register(Some(POLL_INTERVAL)).or_else(|_| register(None)).map_err(failed)?;
+        registered.bind(Some(&controller)).map_err(|e| match e.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EBUSY) => GadgetError::Busy { udc: udc.to_owned() },
+            _ => failed(e),
+        })?;
         Ok(Self { registered, keyboard, udc: controller, state, unbound_since: None })
     }
 
@@ -191,7 +173,10 @@ impl Gadget {
     /// # Errors
     /// When there is none, as while the gadget is unbound.
     pub fn keyboard_node(&self) -> std::io::Result<PathBuf> {
-        self.keyboard.device_path()
+        let number = String::from_utf8_lossy(&self.keyboard.get("dev")?).trim().to_owned();
+        let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+        let (major, minor) = number.split_once(':').ok_or_else(invalid)?;
+        util::dev_path(major.parse().map_err(|_| invalid())?, minor.parse().map_err(|_| invalid())?)
     }
 
     /// Bind the gadget again where it has been seen unbound for 5 s: its controller went away and came back, or
@@ -236,6 +221,42 @@ impl Gadget {
             log::debug!("the controller cannot wake the host: {error}");
         }
     }
+}
+
+/// A boot keyboard; with a poll interval where the kernel takes one.
+fn keyboard_function(poll_interval: Option<u8>) -> std::io::Result<(Other, Handle)> {
+    let mut hid = Other::builder("hid")?;
+    // Boot interface, keyboard protocol: a BIOS uses nothing else.
+    hid.set("subclass", "1")?;
+    hid.set("protocol", "1")?;
+    hid.set("report_desc", REPORT_DESCRIPTOR)?;
+    hid.set("report_length", PACKET_BYTES.to_string())?;
+    // With an OUT endpoint a SET_REPORT request, which a BIOS may send for the lock lights, is stalled.
+    hid.set("no_out_endpoint", "1")?;
+    if let Some(interval) = poll_interval {
+        hid.set("interval", interval.to_string())?;
+    }
+    Ok(hid.build())
+}
+
+/// The gadget around the keyboard.
+fn gadget_with(keyboard: Handle) -> usb_gadget::Gadget {
+    // Reserved for control from the host; nothing listens yet.
+    let (_serial, serial) = Serial::new(SerialClass::Acm);
+    let mut config = Config::new("Keyboard and serial port");
+    config.max_power = MAX_POWER_MA;
+    config.remote_wakeup = true;
+    // The keyboard is the first interface: some BIOSes look at no other.
+    config.add_function(keyboard);
+    config.add_function(serial);
+
+    let strings = Strings::new(MANUFACTURER, PRODUCT, serial_number(Path::new(SERIAL_NUMBER)));
+    // The serial port spans two interfaces, which Windows takes together only under this device class.
+    let mut gadget = usb_gadget::Gadget::new(Class::MISCELLANEOUS_IAD, ID, strings);
+    gadget.name = Some(NAME.to_owned());
+    gadget.device_release = DEVICE_RELEASE;
+    gadget.add_config(config);
+    gadget
 }
 
 fn sysfs(udc: &Udc) -> PathBuf {

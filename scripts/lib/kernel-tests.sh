@@ -76,7 +76,7 @@ INIT
     rm -rf "$tree"
     log=$(mktemp)
     # Four times what it takes on two cores.
-    timeout 400 qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 512 -nodefaults \
+    timeout 1800 qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 512 -nodefaults \
         -display none -serial stdio -no-reboot -kernel "$kernel_vm"/kernel/boot/vmlinuz-* -initrd "$kernel_vm/initrd" \
         -append "console=ttyS0 quiet loglevel=1 panic=-1 rdinit=/init" </dev/null | tr -d '\r' | tee "$log"
     grep -q '^under its kernel: all passed' "$log" || die "a test failed under its kernel"

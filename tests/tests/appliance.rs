@@ -174,6 +174,7 @@ fn run_until(
             worker: WorkerOptions {
                 model,
                 any_model: false,
+                phrases: Vec::new(),
                 cores: Vec::new(),
                 engine: EngineOptions { threads: 1 },
             },
@@ -253,6 +254,52 @@ fn text_survives_what_comes_and_goes() {
     assert_eq!(lock(&world).reports_left, None, "the keyboard never failed");
     let reference = said.map(|utterance| utterance.reference.as_str()).join(" ");
     assert_said(&reference, &lock(&world).typed, 2);
+}
+
+/// Two quick taps take back the second of two dictations, whether it is typed by then or not; and three type it again.
+#[test]
+fn quick_taps_undo_and_retype() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let said = SAID.map(|id| dictation.utterance(id));
+    for (taps, expected) in
+        [(2, said[0].reference.clone()), (3, said.map(|u| u.reference.as_str()).join(" "))]
+    {
+        let expected = if taps == 3 { format!("{expected} {}", said[1].reference) } else { expected };
+        let world = Shared::default();
+        lock(&world).host_there = true;
+        let microphone: Opener<Box<dyn Capture>> = {
+            let (world, [first, second]) = (Arc::clone(&world), said.map(heard));
+            Box::new(move || {
+                let mut edges = VecDeque::from([(0, true), (first.len(), false)]);
+                let end = first.len() + second.len();
+                edges.extend([(first.len() + 1600, true), (end, false)]);
+                // 100 ms each, 100 ms apart, a second later.
+                edges.extend((0..2 * taps).map(|i| (end + 16_000 + 1600 * i, i % 2 == 0)));
+                let samples = [&first[..], &second].concat();
+                Ok(Box::new(Plays {
+                    world: Arc::clone(&world),
+                    samples,
+                    edges,
+                    next: 0,
+                    due: None,
+                    stays: true,
+                }))
+            })
+        };
+        let mut over_at = None;
+        let model = dictation.models().join(models::WHISPER.name);
+        let faults = run_until(&dictation, model, &world, microphone, |light, _| {
+            let now = MonotonicClock.now();
+            if lock(&world).over {
+                over_at.get_or_insert(now);
+            }
+            // How many taps there were is known after 0.3 s.
+            let known = over_at.is_some_and(|over_at| now > over_at + Duration::from_secs(1));
+            known && light == Light::Ready && lock(&world).dictations == SAID.len()
+        });
+        assert!(faults.is_empty(), "{faults:?}");
+        assert_said(&expected, &lock(&world).typed, 2);
+    }
 }
 
 /// What cannot be typed at once is lost then; but it does not wait for a host in a program that hears nothing.

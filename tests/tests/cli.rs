@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test, though clippy knows only its test functions as such")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::process::Output;
 
 use oratype::models;
+use oratype_hal::hid::{Decoder, Report};
 use oratype_tests::needs::{Dictation, folder_for_test, models, workspace, write};
-use oratype_tests::oratype::{Outcome, run};
+use oratype_tests::oratype::{Outcome, command, run};
 use oratype_tests::words::edits;
 use serde_json::Value;
 
@@ -121,10 +123,73 @@ fn the_settings_that_come_with_it_are_good_and_complete() {
     assert_eq!(run(["settings", "example"]).success(), fs::read_to_string(file).unwrap());
 }
 
+/// `oratype type` with this on its standard input.
+fn type_input(folder: &Path, input: impl AsRef<[u8]>, args: &[&str]) -> Output {
+    let input = File::open(write(folder, "input", input)).unwrap();
+    command(["type"].iter().chain(args)).stdin(input).output().unwrap()
+}
+
+#[test]
+fn standard_input_is_typed() {
+    let folder = folder_for_test();
+    let printed = |input: &[u8], args: &[&str]| {
+        let output = type_input(folder.path(), input, args);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let fast = ["--pacing", "fast"];
+    assert_eq!(printed(b"Hello, World!\nTab\tand end", &fast), "Hello, World!\nTab\tand end");
+    assert_eq!(printed("\u{201c}caf\u{e9}\u{201d}\u{2026}".as_bytes(), &fast), "\"cafe\"...");
+    assert_eq!(printed(b"a\xff\xc3b\x07\0", &fast).len(), 6, "something stands for each");
+    assert_eq!(printed(b"", &fast), "");
+    assert_eq!(printed(b"slowly", &["--layout", "us", "--characters-per-second", "1000"]), "slowly");
+    let settings = write(folder.path(), "my.toml", "[typing]\npacing = \"fast\"\n");
+    assert_eq!(printed(b"as the file says", &["--settings", settings.to_str().unwrap()]), "as the file says");
+}
+
+/// 100 kB, as the reports they are.
+#[test]
+fn a_long_text_becomes_reports() {
+    let folder = folder_for_test();
+    let text = "Pack my box with five dozen Liquor Jugs! 0123456789 (aa bb CC).\n".repeat(1600);
+    let reports = folder.path().join("reports");
+    let output = type_input(folder.path(), &text, &["--pacing", "fast", "--to", reports.to_str().unwrap()]);
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    let (mut decoder, mut typed) = (Decoder::with_late_modifiers(), String::new());
+    let bytes = fs::read(reports).unwrap();
+    let (reports, rest) = bytes.as_chunks::<{ Report::BYTES }>();
+    assert!(rest.is_empty());
+    for &report in reports {
+        decoder.decode(Report::from_bytes(report)).for_each(|typed_| typed_.apply(&mut typed));
+    }
+    assert!(typed == text);
+    assert_eq!(Report::from_bytes(*reports.last().unwrap()), Report::RELEASED);
+}
+
+#[test]
+fn what_cannot_be_typed_with_is_refused() {
+    let folder = folder_for_test();
+    let cases: [(&[&str], &str); 3] = [
+        (&["--layout", "klingon"], "--layout: "),
+        (&["--characters-per-second", "5000"], "allowed: a whole number from 0 to 1000"),
+        (&["--to", "/no/such/folder/reports"], "/no/such/folder/reports"),
+    ];
+    for (args, says) in cases {
+        let output = type_input(folder.path(), "text", args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        assert!(stderr.contains(says) && stderr.lines().count() == 1, "{args:?}: {stderr}");
+    }
+}
+
 #[test]
 fn every_command_explains_itself() {
-    let cases: [(&[&str], &[&str]); 6] = [
-        (&[], &["run", "bench", "model", "settings", "--verbose"]),
+    let cases: [(&[&str], &[&str]); 7] = [
+        (
+            &["type"],
+            &["--layout", "--unicode", "--pacing", "fast", "safe", "remote", "--to", "uinput", "PATH"],
+        ),
+        (&[], &["run", "type", "bench", "model", "settings", "--verbose"]),
         (
             &["run"],
             &[

@@ -60,6 +60,7 @@ fn recogniser_threads_run_on_different_cores() {
         worker: WorkerOptions {
             model: models.join(models::WHISPER.name),
             any_model: false,
+            phrases: Vec::new(),
             engine: EngineOptions { threads: cores.len() },
             cores: cores.clone(),
         },

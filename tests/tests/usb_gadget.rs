@@ -126,7 +126,7 @@ impl Reader {
         while self.text().len() < text.len() && start.elapsed() < PATIENCE {
             thread::sleep(POLL);
         }
-        assert_eq!(self.text(), text);
+        assert_same(&self.text(), text);
         until("all keys up", || {
             let keys = evdev::Device::open(event_node()?).ok()?.get_key_state().ok()?;
             keys.iter().next().is_none().then_some(())
@@ -143,6 +143,29 @@ impl Drop for Reader {
     }
 }
 
+/// That a text arrived as it was typed; where not, what is around the first difference.
+#[track_caller]
+fn assert_same(arrived: &str, typed: &str) {
+    let around =
+        |text: &str, at: usize| text.chars().skip(at.saturating_sub(20)).take(40).collect::<String>();
+    let same = arrived.chars().zip(typed.chars()).take_while(|(a, b)| a == b).count();
+    let lengths = (arrived.chars().count(), typed.chars().count());
+    assert!(
+        arrived == typed,
+        "{} characters instead of {}; around the one number {same}: {:?} instead of {:?}",
+        lengths.0,
+        lengths.1,
+        around(arrived, same),
+        around(typed, same)
+    );
+}
+
+/// Let no key repeat: an emulator may well take longer for a report than the 250 ms after which one does.
+fn without_repeats() {
+    let mut device = until("the device", || evdev::Device::open(event_node()?).ok());
+    device.update_auto_repeat(&evdev::AutoRepeat { delay: 60_000, period: 60_000 }).unwrap();
+}
+
 fn keyboard(udc: &str) -> GadgetKeyboard {
     GadgetKeyboard::create(udc, Duration::from_secs(10)).unwrap()
 }
@@ -152,7 +175,7 @@ fn typist<K: Keyboard>(keyboard: K) -> Typist<K> {
 }
 
 fn typist_paced<K: Keyboard>(keyboard: K, preset: Preset) -> Typist<K> {
-    Typist::new(keyboard, Arc::new(MonotonicClock), Keymap::US, Pacing::new(preset, 0))
+    Typist::new(keyboard, Arc::new(MonotonicClock), Keymap::default(), Pacing::new(preset, 0))
 }
 
 fn type_all<K: Keyboard>(typist: &mut Typist<K>, text: &str) {
@@ -230,6 +253,48 @@ fn text_arrives() {
     reader.expect(&TEXT.repeat(2));
 }
 
+/// A long text, at every preset: nothing is lost, doubled or exchanged.
+#[test]
+fn text_arrives_at_every_pace() {
+    let Some((udc, _one)) = controller() else { return };
+    for (preset, characters) in [(Preset::Fast, 50_000), (Preset::Safe, 2000), (Preset::Remote, 2000)] {
+        let reader = Reader::start();
+        let text = scrambled(characters);
+        let mut typist = typist_paced(keyboard(&udc), preset);
+        until("the host", || typist.meet_host().then_some(()));
+        without_repeats();
+        let start = Instant::now();
+        type_all(&mut typist, &text);
+        let per_second = characters as f64 / start.elapsed().as_secs_f64();
+        println!("{preset:?}: {characters} characters, {per_second:.0} a second");
+        reader.expect(&text);
+    }
+}
+
+/// Characters of the US layout in no order, so that nothing hides behind a pattern.
+fn scrambled(characters: usize) -> String {
+    let mut state = 1_u32;
+    let next = || {
+        // Numerical Recipes' generator.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b' ' + ((state >> 24) % 95) as u8)
+    };
+    std::iter::repeat_with(next).take(characters).collect()
+}
+
+/// Backspaces are keys like others: as many arrive as were asked for.
+#[test]
+fn what_was_typed_is_taken_back() {
+    let Some((udc, _one)) = controller() else { return };
+    let reader = Reader::start();
+    let mut typist = typist_paced(keyboard(&udc), Preset::Fast);
+    type_all(&mut typist, TEXT);
+    let outcome = typist.erase(TEXT.len(), |_| false, |_| {});
+    assert!(matches!(outcome, TypingOutcome::Done { .. }), "{outcome:?}");
+    // In raw mode the console hands on what the key makes.
+    reader.expect(&(TEXT.to_owned() + &"\x7f".repeat(TEXT.len())));
+}
+
 #[test]
 fn caps_lock_of_the_host_is_heeded() {
     let Some((udc, _one)) = controller() else { return };
@@ -266,10 +331,8 @@ fn nothing_is_lost_or_doubled_when_the_bus_is_reset() {
     let mut first = true;
     types_through(&udc, 2, |_| {
         if std::mem::take(&mut first) {
-            // A reset leaves the host's input device, and a key that was down is down until the next report. In an
-            // emulator that is longer than the 250 ms after which it repeats.
-            let mut device = until("the device", || evdev::Device::open(event_node()?).ok());
-            device.update_auto_repeat(&evdev::AutoRepeat { delay: 60_000, period: 60_000 }).unwrap();
+            // A reset leaves the host's input device, and a key that was down is down until the next report.
+            without_repeats();
         }
         let device = until("the device", usb_device);
         let number = |name: &str| read(&device.join(name)).parse::<u32>();

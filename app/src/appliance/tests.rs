@@ -182,7 +182,8 @@ fn text_survives_keyboards_that_fail() {
     };
     let status = Arc::new(Status::default());
     let keyboard = ReopenedKeyboard::start(Box::new(open), Duration::ZERO, &status).unwrap();
-    let mut typist = Typist::new(keyboard, Arc::new(SimulatedClock::new()), Keymap::US, Pacing::UNPACED);
+    let mut typist =
+        Typist::new(keyboard, Arc::new(SimulatedClock::new()), Keymap::default(), Pacing::UNPACED);
     let text = "The quick brown fox jumps over the lazy dog, and back again.";
     let mut away = Vec::new();
     let outcome = typist.type_text(text, |_| false, |is_away| away.push(is_away));
@@ -239,6 +240,7 @@ fn run_until(cause: Cause, vad: Opener<SileroVad>, microphone: Opener<Box<dyn Ca
             worker: WorkerOptions {
                 model: PathBuf::from("none"),
                 any_model: false,
+                phrases: Vec::new(),
                 cores: Vec::new(),
                 engine: EngineOptions { threads: 1 },
             },

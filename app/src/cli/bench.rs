@@ -55,6 +55,9 @@ pub(super) struct BenchArgs {
     /// Encoder positions that the retries of one segment may cost; without it what the board allows
     #[arg(long, value_name = "POSITIONS")]
     retries: Option<u16>,
+    /// Tell the decoder how the text before each segment of a dictation ends
+    #[arg(long)]
+    prompt: bool,
     /// Leave out a guard, to see what it is worth
     #[arg(long, value_name = "GUARD", value_enum)]
     without: Vec<Guard>,
@@ -97,9 +100,12 @@ impl BenchArgs {
         let standard = parts::decoding(board);
         let retry_positions = self.retries.unwrap_or(standard.retry_positions);
         match self.engine {
-            Engine::Product => {
-                protocol::Engine::Product(Decoding { margin_positions: self.margin, retry_positions, guards })
-            }
+            Engine::Product => protocol::Engine::Product(Decoding {
+                margin_positions: self.margin,
+                retry_positions,
+                prompt: self.prompt,
+                guards,
+            }),
             Engine::FullContext => protocol::Engine::FullContext,
         }
     }
@@ -125,7 +131,7 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
         }
         None => None,
     };
-    let mut settings = parts::settings(&args.common)?;
+    let mut settings = parts::settings(&args.common.settings)?;
     // Every utterance is a text of its own.
     settings.dictation.space_between = false;
     // Nor what the recordings have to do with each other.

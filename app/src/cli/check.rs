@@ -60,7 +60,7 @@ pub(super) fn settings(command: &SettingsCommand) -> Result<ExitCode, Refusal> {
 }
 
 /// Print a result. A reader that went away has seen enough.
-fn say(text: &str) -> Result<ExitCode, Refusal> {
+pub(super) fn say(text: &str) -> Result<ExitCode, Refusal> {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)

@@ -25,7 +25,7 @@ pub(super) struct ComposeArgs {
 
 /// Read a transcript a line; print what the host's text field holds at the end.
 pub(super) fn compose(args: &ComposeArgs) -> Result<ExitCode, Refusal> {
-    let mut settings = parts::settings_of(&args.settings)?;
+    let mut settings = parts::settings(&args.settings)?;
     if let Some(name) = &args.profile {
         if !settings.profiles.iter().any(|profile| profile.name == *name) {
             let known: Vec<_> = settings.profiles.iter().map(|profile| profile.name.as_str()).collect();

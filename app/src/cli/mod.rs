@@ -4,8 +4,10 @@ mod appliance;
 mod bench;
 mod check;
 mod compose;
+mod layouts;
 mod parts;
 mod run;
+mod type_text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ enum Command {
     Run(run::RunArgs),
     /// Measure accuracy and speed on a set of recordings
     Bench(bench::BenchArgs),
+    /// Type standard input
+    Type(type_text::TypeArgs),
     /// Try the text rules: reads one transcript a line, each a dictation, and prints what the text field would hold
     Compose(compose::ComposeArgs),
     /// Look at model files
@@ -41,6 +45,8 @@ enum Command {
     /// Look at settings files
     #[command(subcommand)]
     Settings(check::SettingsCommand),
+    /// List the keyboard layouts that can be typed on
+    Layouts(layouts::LayoutsArgs),
     /// The process that whisper.cpp runs in; started by the others
     #[command(hide = true)]
     Recogniser(RecogniserArgs),
@@ -77,6 +83,8 @@ struct RecogniserArgs {
     any_model: bool,
     #[arg(long)]
     threads: usize,
+    #[arg(long, value_delimiter = '\n')]
+    phrases: Vec<String>,
     #[arg(long, value_delimiter = ',')]
     cores: Vec<usize>,
 }
@@ -91,9 +99,11 @@ impl Cli {
         let result = match self.command {
             Command::Run(args) => run::run(&args),
             Command::Bench(args) => bench::bench(&args),
+            Command::Type(args) => type_text::type_input(&args),
             Command::Compose(args) => compose::compose(&args),
             Command::Model(command) => check::model(&command),
             Command::Settings(command) => check::settings(&command),
+            Command::Layouts(args) => layouts::layouts(&args),
             Command::Recogniser(args) => recogniser(args),
         };
         match result {
@@ -123,6 +133,7 @@ fn recogniser(args: RecogniserArgs) -> Result<ExitCode, Refusal> {
     worker::run(&WorkerOptions {
         model: args.model,
         any_model: args.any_model,
+        phrases: args.phrases,
         cores: args.cores,
         engine: EngineOptions { threads: args.threads },
     })?;

@@ -85,12 +85,7 @@ fn on_cores(mut board: Board, available: &[usize]) -> Board {
 }
 
 /// The settings; what is wrong in a file is reported, and the defaults stand for it.
-pub(super) fn settings(common: &Common) -> Result<Settings, Refusal> {
-    settings_of(&common.settings)
-}
-
-/// The settings of these files, each on top of the one before.
-pub(super) fn settings_of(files: &[PathBuf]) -> Result<Settings, Refusal> {
+pub(super) fn settings(files: &[PathBuf]) -> Result<Settings, Refusal> {
     let mut settings = Settings::default();
     for file in files {
         for problem in settings.apply_file(file)? {
@@ -153,6 +148,7 @@ pub(super) fn recogniser(common: &Common, board: &Board, settings: &Settings) ->
         worker: WorkerOptions {
             model: common.models.join(models::WHISPER.name),
             any_model: false,
+            phrases: Vec::new(),
             cores,
             engine: EngineOptions { threads },
         },

@@ -24,7 +24,7 @@ use super::{Pace, Refusal, appliance, parts};
 /// How often the light and the signals are looked at.
 const CONTROL_INTERVAL: Duration = Duration::from_millis(50);
 /// What shells give a program that Ctrl-C ended.
-const EXIT_INTERRUPTED: u8 = 130;
+pub(super) const EXIT_INTERRUPTED: u8 = 130;
 
 #[derive(Args)]
 #[command(group(ArgGroup::new("source")))]
@@ -63,7 +63,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
         let message = "nothing to dictate: name recordings with --wav, or a microphone with --mic";
         super::Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit();
     }
-    let mut settings = parts::settings(&args.common)?;
+    let mut settings = parts::settings(&args.common.settings)?;
     let clock = Arc::new(MonotonicClock);
     let from_wav = args.mic.is_none();
     if from_wav {
@@ -165,7 +165,7 @@ fn control(pipeline: &mut Pipeline, stopping: &AtomicBool, clock: &dyn Clock, li
 }
 
 /// The first SIGINT or SIGTERM asks for an orderly end; the second ends the process at once.
-fn on_signals() -> Result<Arc<AtomicBool>, Refusal> {
+pub(super) fn on_signals() -> Result<Arc<AtomicBool>, Refusal> {
     use signal_hook::consts::TERM_SIGNALS;
     let stopping = Arc::new(AtomicBool::new(false));
     for &signal in TERM_SIGNALS {

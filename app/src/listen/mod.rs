@@ -245,7 +245,7 @@ impl Stage<'_> {
     }
 
     fn discard(&mut self) {
-        if self.segmenter.discard() {
+        if self.segmenter.discard(&mut |work| self.outlet.send(work)) {
             self.meter.end_dictation();
             self.outlet.status.set_listening(false);
         }
@@ -297,7 +297,7 @@ impl Stage<'_> {
                 self.ptt.ended();
                 self.meter.end_dictation();
                 self.outlet.status.set_listening(false);
-                self.outlet.status.set_fault(Cause::TextLost);
+                self.outlet.status.count_refused();
             }
         }
     }

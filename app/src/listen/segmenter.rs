@@ -157,7 +157,15 @@ struct Dictation {
     /// Position and time of the release, once it came.
     release: Option<(u64, Release)>,
     /// What was handed on early and is neither confirmed nor withdrawn.
-    early: Option<(Stretch, Ticket)>,
+    early: Option<Early>,
+}
+
+/// A segment that was handed on early.
+#[derive(Clone, Copy)]
+struct Early {
+    stretch: Stretch,
+    slot: u32,
+    ticket: Ticket,
 }
 
 /// Where in the stream a segment lies.
@@ -248,10 +256,16 @@ impl Segmenter {
 
     /// Forget the dictation that was begun last, unless it is in its tail: the button meant something else. Whether
     /// there was one.
-    pub fn discard(&mut self) -> bool {
-        let discarded = self.dictation.take_if(|dictation| dictation.release.is_none()).is_some();
-        self.started -= u64::from(discarded);
-        discarded
+    pub fn discard(&mut self, sink: &mut impl FnMut(Work)) -> bool {
+        let Some(discarded) = self.dictation.take_if(|dictation| dictation.release.is_none()) else {
+            return false;
+        };
+        self.started -= 1;
+        if let Some(early) = discarded.early {
+            self.pool.withdraw(early.slot, early.ticket);
+            sink(Work::Withdraw);
+        }
+        true
     }
 
     /// Number of the last dictation that the button has ended, discarded ones not counted.
@@ -284,9 +298,9 @@ impl Segmenter {
         let Some(dictation) = &mut self.dictation else { return Ok(false) };
         let silence = self.detector.silence_samples();
         if silence == 0
-            && let Some((_, ticket)) = dictation.early.take()
+            && let Some(early) = dictation.early.take()
         {
-            self.pool.withdraw(ticket);
+            self.pool.withdraw(early.slot, early.ticket);
             sink(Work::Withdraw);
         }
         if let Some((released, _)) = dictation.release {
@@ -331,7 +345,7 @@ impl Segmenter {
         let Some(mut slot) = self.pool.take() else { return };
         slot.append(&dictation.slot.samples()[dictation.in_slot(stretch)]);
         self.ticket = self.ticket.next();
-        dictation.early = Some((stretch, self.ticket));
+        dictation.early = Some(Early { stretch, slot: slot.index(), ticket: self.ticket });
         sink(Work::Early(segment(slot, stretch, evidence, Instant::now(), Some(self.ticket))));
     }
 
@@ -387,9 +401,9 @@ impl Segmenter {
     ) {
         let stretch = dictation.speech(&evidence);
         match dictation.early {
-            Some((early, _)) if Some(early) == stretch => return sink(Work::Confirm(evidence, closed)),
-            Some((_, ticket)) => {
-                self.pool.withdraw(ticket);
+            Some(early) if Some(early.stretch) == stretch => return sink(Work::Confirm(evidence, closed)),
+            Some(early) => {
+                self.pool.withdraw(early.slot, early.ticket);
                 sink(Work::Withdraw);
             }
             None => {}

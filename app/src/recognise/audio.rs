@@ -27,15 +27,15 @@ const SLOTS_BYTES: usize = SEGMENT_SLOTS * SLOT_SAMPLES * size_of::<f32>();
 /// The slots, and a page (of up to 64 KiB) behind them for what is told while the recogniser works.
 const POOL_BYTES: usize = SLOTS_BYTES + (1 << 16);
 
-/// Marks a segment that is recognised before it is known to be one. Later ones are greater; 0 marks none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// Marks a segment that is recognised before it is known to be one, among all that ever lay in its slot. 0 marks none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket(u32);
 
 impl Ticket {
-    /// The one after this. In dictations without end it would take a century to run out.
+    /// The one after this.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        Self(self.0.wrapping_add(1).max(1))
     }
 }
 
@@ -62,15 +62,16 @@ impl Mapping {
         unsafe { self.0.cast::<f32>().add(index * SLOT_SAMPLES) }
     }
 
-    /// The last ticket that was withdrawn. Withdrawn in order, so all before it are over too.
-    fn withdrawn(&self) -> &AtomicU32 {
-        // SAFETY: the page behind the slots is inside the mapping, aligned, zero at first, and only ever used as this
-        // atomic by both processes.
-        unsafe { self.0.cast::<u8>().add(SLOTS_BYTES).cast::<AtomicU32>().as_ref() }
+    /// The last ticket that was withdrawn of a slot.
+    fn withdrawn(&self, index: usize) -> &AtomicU32 {
+        assert!(index < SEGMENT_SLOTS);
+        // SAFETY: the page behind the slots is inside the mapping, has room for one number for each of them, is aligned
+        // and zero at first, and is only ever used as these atomics by both processes.
+        unsafe { self.0.cast::<u8>().add(SLOTS_BYTES).cast::<AtomicU32>().add(index).as_ref() }
     }
 
-    fn is_withdrawn(&self, ticket: Ticket) -> bool {
-        self.withdrawn().load(Ordering::Relaxed) >= ticket.0
+    fn is_withdrawn(&self, index: usize, ticket: Ticket) -> bool {
+        self.withdrawn(index).load(Ordering::Relaxed) == ticket.0
     }
 
     /// Let go of this process's page table entries for a slot. The memory itself, and what is in it, stays; the
@@ -151,9 +152,9 @@ impl Pool {
         self.free.lock().len()
     }
 
-    /// Nobody needs the text of the segment with this ticket any more.
-    pub fn withdraw(&self, ticket: Ticket) {
-        self.mapping.withdrawn().fetch_max(ticket.0, Ordering::Relaxed);
+    /// Nobody needs the text of the segment with this ticket in this slot any more.
+    pub fn withdraw(&self, slot: u32, ticket: Ticket) {
+        self.mapping.withdrawn(slot as usize).store(ticket.0, Ordering::Relaxed);
     }
 
     /// A free slot, if there is one.
@@ -194,7 +195,7 @@ impl Slot {
 
     /// Whether the segment with this ticket was withdrawn.
     pub fn is_withdrawn(&self, ticket: Ticket) -> bool {
-        self.mapping.is_withdrawn(ticket)
+        self.mapping.is_withdrawn(self.index, ticket)
     }
 
     /// What was written so far.
@@ -257,9 +258,10 @@ impl AudioView {
         Ok(Self(Mapping::new(memory.as_fd(), ProtFlags::PROT_READ)?))
     }
 
-    /// Whether the segment with this ticket was withdrawn.
-    pub fn is_withdrawn(&self, ticket: Ticket) -> bool {
-        self.0.is_withdrawn(ticket)
+    /// Whether the segment with this ticket in this slot was withdrawn; not if there is no such slot.
+    pub fn is_withdrawn(&self, slot: u32, ticket: Ticket) -> bool {
+        let slot = slot as usize;
+        slot < SEGMENT_SLOTS && self.0.is_withdrawn(slot, ticket)
     }
 
     /// The recogniser is through with the segment in this slot.
@@ -292,6 +294,18 @@ mod tests {
         let view = AudioView::new(pool.memory().as_fd().try_clone_to_owned().unwrap()).unwrap();
         assert_eq!(view.segment(slot.index(), 3), Some([0.25, -0.5, 0.125].as_slice()));
         assert_eq!(slot.samples(), [0.25, -0.5, 0.125]);
+    }
+
+    #[test]
+    fn one_ticket_of_one_slot_is_withdrawn() {
+        let pool = Pool::new().unwrap();
+        let (one, other) = (pool.take().unwrap(), pool.take().unwrap());
+        let (first, second) = (Ticket::default().next(), Ticket::default().next().next());
+        pool.withdraw(one.index(), second);
+        assert!(one.is_withdrawn(second) && !one.is_withdrawn(first) && !other.is_withdrawn(second));
+        let view = AudioView::new(pool.memory().as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert!(view.is_withdrawn(one.index(), second) && !view.is_withdrawn(other.index(), second));
+        assert!(!view.is_withdrawn(SEGMENT_SLOTS as u32, second));
     }
 
     #[test]

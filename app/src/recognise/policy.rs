@@ -8,7 +8,7 @@ use super::engine::{
     AUDIO_CTX_FULL, Attempt, Decoded, Ending, Engine, EngineError, SAMPLES_PER_POSITION, Sound,
 };
 use super::guard;
-use super::protocol::{Text, Transcript};
+use super::protocol::{PROMPT_TOKENS_MAX, Prompt, Text, Transcript};
 use crate::sizes::SEGMENT_SAMPLES_MAX;
 
 /// Contexts are multiples of this: a few sizes instead of a thousand, and whole vectors for the matrix kernels.
@@ -41,6 +41,8 @@ pub struct Decoding {
     pub margin_positions: u16,
     /// Encoder positions that retries of one segment may cost; 0 for none.
     pub retry_positions: u16,
+    /// Tell the decoder how the text before the segment ends.
+    pub prompt: bool,
     /// What makes a result doubtful.
     pub guards: Guards,
 }
@@ -60,8 +62,12 @@ pub struct Guards {
 
 impl Decoding {
     /// What the product does. See ARCHITECTURE.md for the measurements.
-    pub const STANDARD: Self =
-        Self { margin_positions: 64, retry_positions: AUDIO_CTX_FULL as u16, guards: Guards::ALL };
+    pub const STANDARD: Self = Self {
+        margin_positions: 64,
+        retry_positions: AUDIO_CTX_FULL as u16,
+        prompt: false,
+        guards: Guards::ALL,
+    };
 
     /// The shortened context for a segment of so many samples.
     fn trimmed_audio_ctx(&self, samples: usize) -> usize {
@@ -106,6 +112,7 @@ fn contexts(samples: usize, decoding: &Decoding) -> impl Iterator<Item = usize> 
 /// Oratype's way: a short context with time stamps, and a wider one when the result is doubtful. If all are, the one that
 /// the model believes in most.
 pub fn product(engine: &mut Engine, segment: Sound, decoding: &Decoding) -> Result<Transcript, EngineError> {
+    let segment = Sound { prompt: if decoding.prompt { segment.prompt } else { &[] }, ..segment };
     let mut best: Option<Transcript> = None;
     let (mut encode, mut decode, mut tries) = (Duration::ZERO, Duration::ZERO, 0);
     for audio_ctx in contexts(segment.samples.len(), decoding) {
@@ -128,7 +135,7 @@ pub fn product(engine: &mut Engine, segment: Sound, decoding: &Decoding) -> Resu
 
 /// Recognise a moment of silence, so that every weight has been touched before the first word.
 pub fn warm_up(engine: &mut Engine) -> Result<(), EngineError> {
-    let silence = Sound { samples: &[], speech_end: 0, is_withdrawn: &|| false };
+    let silence = Sound { samples: &[], speech_end: 0, prompt: &[], is_withdrawn: &|| false };
     engine.attempt(silence, Attempt { audio_ctx: WARM_UP_POSITIONS, timestamps: true }).map(drop)
 }
 
@@ -141,6 +148,7 @@ pub fn full_context(engine: &mut Engine, segment: Sound) -> Result<Transcript, E
 /// What one attempt says, and what it cost.
 fn transcript(engine: &Engine, decoded: &Decoded, audio_ctx: usize) -> Transcript {
     Transcript {
+        prompt: last_tokens(&decoded.tokens),
         text: bounded(&String::from_utf8_lossy(&engine.text(&decoded.tokens))),
         mean_logprob: decoded.mean_logprob,
         no_speech_prob: decoded.no_speech_prob,
@@ -149,6 +157,11 @@ fn transcript(engine: &Engine, decoded: &Decoded, audio_ctx: usize) -> Transcrip
         decode: decoded.decode,
         ..Transcript::default()
     }
+}
+
+/// What a segment after this one is told.
+fn last_tokens(tokens: &[i32]) -> Prompt {
+    tokens[tokens.len().saturating_sub(PROMPT_TOKENS_MAX)..].iter().copied().collect()
 }
 
 /// As much of `text` as fits, whole characters.

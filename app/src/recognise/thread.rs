@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use super::protocol::{Engine, Transcript};
+use super::protocol::{Engine, Prompt, Transcript};
 use super::supervisor::{Caller, RecogniseError, Supervisor};
 use super::verdict;
 use crate::compose::{Action, Composer};
 use crate::listen::ptt::Command;
-use crate::listen::segmenter::Work;
+use crate::listen::segmenter::{Segment, Work};
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
 use crate::speech::SpeechEvidence;
@@ -31,6 +31,8 @@ pub struct RecogniseThread<'a> {
     pub undo_within: Duration,
     /// When something was last typed. None at the start.
     pub typed_at: Option<Instant>,
+    /// How the text of this dictation ends so far. Empty at the start.
+    pub prompt: Prompt,
     /// For a status report.
     pub about: About,
     /// For the light.
@@ -64,17 +66,17 @@ impl RecogniseThread<'_> {
             let actions = match work {
                 Work::Segment(segment) => {
                     report.queue += segment.closed.elapsed();
-                    let result = self.supervisor.recognise(&segment, self.engine, self.caller);
+                    let result = self.recognise(&segment);
                     drop(segment.slot);
                     self.compose(result, &segment.evidence, &mut report)
                 }
                 Work::Early(segment) => {
-                    early = (!segment.is_withdrawn())
-                        .then(|| self.supervisor.recognise(&segment, self.engine, self.caller));
+                    let result = (!segment.is_withdrawn()).then(|| self.recognise(&segment));
+                    early = Some((segment, result));
                     Vec::new()
                 }
                 Work::Withdraw => {
-                    if let Some(Ok(transcript)) = early.take() {
+                    if let Some((_, Some(Ok(transcript)))) = early.take() {
                         report.early_wasted += 1;
                         report.wasted_cpu += transcript.cpu;
                         report.recogniser_cpu += transcript.cpu;
@@ -85,12 +87,25 @@ impl RecogniseThread<'_> {
                     report.queue += closed.elapsed();
                     report.early_hits += 1;
                     match early.take() {
-                        Some(result) => self.compose(result, &evidence, &mut report),
-                        None => Vec::new(),
+                        Some((segment, result)) => {
+                            // The sound was kept, so that nothing depends on what became of the early text.
+                            let result = match result {
+                                Some(Ok(transcript)) if transcript.withdrawn => self.recognise(&segment),
+                                Some(result) => result,
+                                None => self.recognise(&segment),
+                            };
+                            drop(segment);
+                            self.compose(result, &evidence, &mut report)
+                        }
+                        None => {
+                            log::error!("nothing was handed on early that could be confirmed");
+                            Vec::new()
+                        }
                     }
                 }
                 Work::Finished(finished) => {
                     lost += report.segments_lost;
+                    self.prompt.clear();
                     self.ends.push_back(Job::Finished(Box::new(std::mem::take(&mut report)), finished));
                     self.composer.finished()
                 }
@@ -117,6 +132,10 @@ impl RecogniseThread<'_> {
         // At the end nobody misses what cannot be typed any more but the type thread, which counts it.
         let _ = self.act(actions, jobs);
         lost
+    }
+
+    fn recognise(&mut self, segment: &Segment) -> Result<Transcript, RecogniseError> {
+        self.supervisor.recognise(segment, self.engine, &self.prompt, self.caller)
     }
 
     /// The next piece of work, `None` at the end. What waits for it is done when it does not come in time. Waiting is
@@ -212,6 +231,7 @@ impl RecogniseThread<'_> {
         let start = Instant::now();
         let actions = self.composer.compose(&transcript.text);
         report.compose += start.elapsed();
+        self.prompt = transcript.prompt;
         actions
     }
 }

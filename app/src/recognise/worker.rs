@@ -24,6 +24,8 @@ pub struct WorkerOptions {
     pub model: PathBuf,
     /// Take any model that whisper.cpp takes, not only the one Oratype comes with: to measure others.
     pub any_model: bool,
+    /// Words and names to favour while decoding.
+    pub phrases: Vec<String>,
     /// Cores the process may use; empty for any.
     pub cores: Vec<usize>,
     /// See [`EngineOptions`].
@@ -78,9 +80,14 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
         };
         let cpu_before = cpu_time();
         let result = audio.segment(request.slot, request.samples).map(|samples| {
-            let is_withdrawn = || request.ticket.is_some_and(|ticket| audio.is_withdrawn(ticket));
-            let segment =
-                Sound { samples, speech_end: request.speech_end as usize, is_withdrawn: &is_withdrawn };
+            let is_withdrawn =
+                || request.ticket.is_some_and(|ticket| audio.is_withdrawn(request.slot, ticket));
+            let segment = Sound {
+                samples,
+                speech_end: request.speech_end as usize,
+                prompt: &request.prompt,
+                is_withdrawn: &is_withdrawn,
+            };
             match request.engine {
                 protocol::Engine::Product(decoding) => policy::product(&mut engine, segment, &decoding),
                 protocol::Engine::FullContext => policy::full_context(&mut engine, segment),
@@ -110,7 +117,8 @@ fn load(options: &WorkerOptions) -> Result<Engine, String> {
     if !options.any_model {
         models::verify(model, &models::WHISPER).map_err(|error| error.to_string())?;
     }
-    Engine::load(model, options.engine).map_err(|error| format!("{}: {error}", model.display()))
+    Engine::load(model, options.engine, &options.phrases)
+        .map_err(|error| format!("{}: {error}", model.display()))
 }
 
 fn cpu_time() -> std::time::Duration {

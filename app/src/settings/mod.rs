@@ -93,6 +93,11 @@ impl Settings {
         (settings, problems)
     }
 
+    /// Reads the text of a settings file on top of these settings: what it does not name stays as it is.
+    pub fn apply(&mut self, text: &str) -> Vec<Problem> {
+        read::read(self, text.as_bytes())
+    }
+
     /// Reads a settings file that must be there.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use oratype_layouts::{Layout, UnknownLayout};
 use toml::de::{DeTable, DeValue};
 
 use super::Problem;
@@ -280,6 +281,13 @@ fn set(settings: &mut Settings, key: &Key, value: &DeValue<'_>) -> Result<(), St
         },
         Kind::OneOf(words, field) => match value {
             DeValue::String(text) if words.contains(&text.as_ref()) => *field(settings) = text.to_string(),
+            _ => return wrong(),
+        },
+        Kind::Layout(field) => match value {
+            DeValue::String(name) => {
+                let layout: Layout = name.parse().map_err(|unknown: UnknownLayout| unknown.to_string())?;
+                *field(settings) = layout.name().into();
+            }
             _ => return wrong(),
         },
         Kind::Switch(field) => match value {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::lists::Snippet;
 use super::profiles::Profile;
 use crate::listen::ptt::Command;
-use crate::typing::Preset;
+use crate::typing::{Preset, UnicodeEntry};
 
 /// One `[section]` of the settings file.
 pub struct Section {
@@ -40,6 +40,8 @@ pub enum Kind {
     Text(Field<String>),
     /// One of a few words.
     OneOf(&'static [&'static str], Field<String>),
+    /// The name of a keyboard layout.
+    Layout(Field<String>),
     /// `true` or `false`.
     Switch(Field<bool>),
     /// A whole number.
@@ -210,8 +212,17 @@ settings! {
 
     /// The keyboard that Oratype is to the computer.
     typing: Typing {
-        /// Keyboard layout that the computer is set to.
-        "layout" layout: String = "us".into(), OneOf(&["us"]);
+        /// Keyboard layout that the computer is set to: "us", "de", "fr:bepo". A Mac has layouts of its own: "de:mac".
+        "layout" layout: String = "us".into(), Layout();
+        /// How the computer takes characters that are not on its layout.
+        /// none: not at all; they become plain ones, such as e for é.
+        /// linux: Ctrl+Shift+U and the code, in programs with GTK or IBus.
+        /// windows: Alt and the code on the keypad; Western European characters.
+        /// windows-hex: all up to U+FFFF, where the registry's EnableHexNumpad is "1".
+        /// macos: where the input source is Unicode Hex Input; the layout is "us" then.
+        "unicode" unicode: String = "none".into(), OneOf(UnicodeEntry::NAMES);
+        /// Type curly quotes, long dashes, ellipses and special spaces as plain ones.
+        "plain_punctuation" plain_punctuation: bool = true, Switch();
         /// "fast": as fast as the computer takes keys. "safe": with some air between them, for programs that lose
         /// fast keys. "remote": slow, for remote desktops and virtual machines.
         "pacing" pacing: String = "safe".into(), OneOf(Preset::NAMES);
@@ -231,6 +242,7 @@ impl Kind {
     pub fn allowed(&self) -> String {
         match self {
             Self::Text(_) => "text in quotes, without control characters".into(),
+            Self::Layout(_) => "a layout of \"oratype layouts\"".into(),
             Self::OneOf(words, _) => {
                 words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
             }
@@ -248,7 +260,7 @@ impl Kind {
         // The table has one accessor per key, and it is for writing: read through a copy.
         let mut settings = settings.clone();
         match self {
-            Self::Text(field) | Self::OneOf(_, field) => {
+            Self::Text(field) | Self::OneOf(_, field) | Self::Layout(field) => {
                 toml::Value::from(field(&mut settings).as_str()).to_string()
             }
             Self::Switch(field) => field(&mut settings).to_string(),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use oratype_layouts::Layout;
+
 use super::*;
 
 /// A file with every key set to something other than its default.
@@ -41,6 +43,9 @@ timeout_s = 7
 [usb]
 udc = "dummy_udc.0"
 [typing]
+layout = "fr:bepo"
+unicode = "linux"
+plain_punctuation = false
 pacing = "remote"
 characters_per_second = 25
 enter = "always"
@@ -129,7 +134,9 @@ fn every_key_reaches_its_field() {
             timeout: Duration::from_secs(7),
         },
         typing: Typing {
-            layout: "us".into(),
+            layout: "fr:bepo".into(),
+            unicode: "linux".into(),
+            plain_punctuation: false,
             pacing: "remote".into(),
             characters_per_second: 25,
             enter: "always".into(),
@@ -259,8 +266,9 @@ fn unusable_values_are_named_with_what_is_allowed() {
         "oratype.toml:2: dictation.space_between: is 1; allowed: true or false",
     );
     check_problem(
-        "[typing]\nlayout = \"de\"",
-        "oratype.toml:2: typing.layout: is the text \"de\"; allowed: \"us\"",
+        "[typing]\nlayout = \"german\"",
+        "oratype.toml:2: typing.layout: no layout is called \"german\", closest are de, at, ch; allowed: a layout of \
+         \"oratype layouts\"",
     );
     check_problem(
         "[audio]\ndevice = \"a\\u0000b\"",
@@ -370,6 +378,7 @@ fn assert_usable(settings: &Settings) {
         match &key.kind {
             Kind::Text(field) => assert!(!field(&mut settings).contains(char::is_control)),
             Kind::OneOf(words, field) => assert!(words.contains(&field(&mut settings).as_str())),
+            Kind::Layout(field) => assert!(Layout::named(field(&mut settings)).is_some()),
             Kind::Switch(_) => {}
             Kind::Count(range, field) => assert!(range.contains(field(&mut settings))),
             Kind::Decimal(range, field) => assert!(range.contains(field(&mut settings))),

@@ -81,6 +81,8 @@ pub struct Status {
     settings_shown: OnceLock<Timestamp>,
     /// Places where sound was lost before it could be heard.
     gaps: AtomicU32,
+    /// Dictations that found no room, or no more.
+    refused: AtomicU32,
     /// How loud it is at the microphone.
     pub levels: Levels,
 }
@@ -155,6 +157,17 @@ impl Status {
     /// Sound was lost before it could be heard.
     pub fn count_gap(&self) {
         self.gaps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// There was no room for a dictation, or for the rest of one.
+    pub fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.set_fault(Cause::TextLost);
+    }
+
+    /// How often there was no room since the start.
+    pub fn refused(&self) -> u32 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// How often sound was lost since the start.

@@ -11,7 +11,7 @@ mod thread;
 mod typist;
 
 pub use job::{Interrupt, Job};
-pub use keymap::{CapsLock, Keymap, Stroke};
+pub use keymap::{CapsLock, Keymap, Stroke, UnicodeEntry};
 pub use pacing::{Pacing, Preset};
 pub use reports::{press, release};
 pub use thread::{Shared, TypeOptions, TypeThread};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use oratype_hal::hid::conformance::ScriptedKeyboard;
-use oratype_hal::hid::{Decoder, HostLeds, Keyboard, KeyboardError, Report};
+use oratype_hal::hid::{Decoder, HostLeds, Keyboard, KeyboardError, Report, usage};
 use oratype_hal::time::{Clock, SimulatedClock};
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ const SAFE: Pacing =
     Pacing { report_interval: Duration::from_millis(8), key_interval: Duration::ZERO, rolls_over: false };
 
 fn typist_paced(host: &ScriptedKeyboard, pacing: Pacing) -> Typist<ScriptedKeyboard> {
-    Typist::new(host.clone(), Arc::new(SimulatedClock::new()), Keymap::US, pacing)
+    Typist::new(host.clone(), Arc::new(SimulatedClock::new()), Keymap::default(), pacing)
 }
 
 fn typist(host: &ScriptedKeyboard) -> Typist<ScriptedKeyboard> {
@@ -41,7 +41,7 @@ fn typed(text: &str) -> String {
 fn every_ascii_character_decodes_to_itself() {
     for c in (' '..='~').chain(['\n', '\t']) {
         assert_eq!(typed(&c.to_string()), c.to_string(), "{c:?}");
-        assert_eq!(Keymap::US.strokes(c).count(), 1, "{c:?}");
+        assert_eq!(Keymap::default().strokes(c).count(), 1, "{c:?}");
     }
 }
 
@@ -69,7 +69,7 @@ fn other_scripts_are_transliterated_or_marked() {
 fn shift_leads_and_trails_its_key() {
     let host = ScriptedKeyboard::default();
     type_on(&host, "aAB");
-    let r = |modifiers, key| Report { modifiers, keys: [key, 0, 0, 0, 0, 0] };
+    let r = Report::key;
     let expected = [r(0, 4), r(0, 0), r(2, 0), r(2, 4), r(2, 0), r(2, 5), r(2, 0), Report::RELEASED];
     assert_eq!(host.reports(), expected);
 }
@@ -78,7 +78,7 @@ fn shift_leads_and_trails_its_key() {
 fn rolling_over_takes_one_report_for_most_characters() {
     let host = ScriptedKeyboard::default();
     type_paced(&host, Pacing::UNPACED, "abbA1");
-    let r = |modifiers, key| Report { modifiers, keys: [key, 0, 0, 0, 0, 0] };
+    let r = Report::key;
     let expected = [
         // One after the other, and a release before the same key again,
         r(0, 4),
@@ -119,6 +119,52 @@ fn modifiers_go_up_where_that_ends_an_entry() {
     }
 }
 
+/// A key that serves as a modifier frames the one it is for.
+#[test]
+fn a_held_key_is_down_before_and_after() {
+    let stroke = Stroke { hold: 0x32, modifiers: 2, ..Stroke::plain(4) };
+    for rolls_over in [false, true] {
+        let reports: Vec<_> = press(Report::key(0, 5), stroke, rolls_over)
+            .map(|r| (r.modifiers, r.keys[0], r.keys[1]))
+            .collect();
+        let expected = [(0, 0, 0), (2, 0, 0), (2, 0x32, 0), (2, 0x32, 4), (2, 0x32, 0), (2, 0, 0)];
+        assert_eq!(reports, expected);
+    }
+}
+
+#[test]
+fn modifiers_go_up_before_others_go_down() {
+    let reports: Vec<_> =
+        press(Report::key(2, 0), Stroke { modifiers: 0x40, ..Stroke::plain(4) }, false).take(2).collect();
+    assert_eq!(reports, [Report::RELEASED, Report::key(0x40, 0)]);
+}
+
+/// Locks that a Shift does not make up for, on strokes of some other layout.
+#[test]
+fn locks_that_disturb_are_switched_and_switched_back() {
+    let stroke = |usage, caps| Stroke { caps, ..Stroke::plain(usage) };
+    let (a, b, digit) = (
+        stroke(4, CapsLock::Disturbs),
+        stroke(5, CapsLock::Shifts),
+        stroke(usage::KEYPAD_1, CapsLock::Ignored),
+    );
+    for (caps_lock, num_lock) in [(false, false), (false, true), (true, false), (true, true)] {
+        let host = ScriptedKeyboard::with_absences([false, true].repeat(10));
+        host.set_caps_lock(caps_lock);
+        host.set_num_lock(num_lock);
+        let mut typist = typist(&host);
+        for _ in 0..2 {
+            let outcome = typist.type_strokes([a, b, digit, b, a]);
+            assert!(matches!(outcome, TypingOutcome::Done { .. }));
+            assert_eq!(host.leds(), HostLeds { num_lock, caps_lock }, "left as they were");
+        }
+        assert_eq!(host.typed(), "ab1baab1ba");
+        let switches = |report: &Report| [usage::CAPS_LOCK, usage::NUM_LOCK].contains(&report.keys[0]);
+        let switched = host.reports().into_iter().filter(switches);
+        assert_eq!(switched.count(), 4 * (usize::from(caps_lock) + usize::from(!num_lock)));
+    }
+}
+
 /// How many characters of English prose a second a host takes that fetches a report every millisecond, on the
 /// millisecond.
 fn prose_per_second(pacing: Pacing) -> f64 {
@@ -136,7 +182,8 @@ fn prose_per_second(pacing: Pacing) -> f64 {
         }
     }
     let (host, clock) = (ScriptedKeyboard::default(), Arc::new(SimulatedClock::new()));
-    let mut typist = Typist::new(Polled(host.clone(), Arc::clone(&clock)), clock.clone(), Keymap::US, pacing);
+    let mut typist =
+        Typist::new(Polled(host.clone(), Arc::clone(&clock)), clock.clone(), Keymap::default(), pacing);
     let text = PROSE.repeat(10);
     typist.type_text(&text, |_| false, |_| {});
     assert_eq!(host.typed(), text);
@@ -191,7 +238,7 @@ fn a_million_characters_arrive() {
     for preset in [Preset::Fast, Preset::Safe, Preset::Remote] {
         let mut host = Long(Decoder::with_late_modifiers(), String::new());
         host.0.set_caps_lock(preset == Preset::Safe);
-        Typist::new(&mut host, Arc::new(SimulatedClock::new()), Keymap::US, Pacing::new(preset, 0))
+        Typist::new(&mut host, Arc::new(SimulatedClock::new()), Keymap::default(), Pacing::new(preset, 0))
             .type_text(&text, |_| false, |_| {});
         assert!(host.1 == text, "{preset:?}");
     }
@@ -209,7 +256,7 @@ fn caps_lock_on_the_host_does_not_turn_letters() {
 fn reports_keep_their_distance() {
     let host = ScriptedKeyboard::default();
     let clock = Arc::new(SimulatedClock::new());
-    let mut typist = Typist::new(host.clone(), clock.clone(), Keymap::US, SAFE);
+    let mut typist = Typist::new(host.clone(), clock.clone(), Keymap::default(), SAFE);
     let outcome = typist.type_text("ab", |_| false, |_| {});
     let interval = SAFE.report_interval;
     assert_eq!(
@@ -357,7 +404,7 @@ proptest! {
         let mut typist = typist_paced(&host, pacing);
         typist.type_text("before", |_| false, |_| {});
         typist.type_text(&text, |_| false, |_| {});
-        let shown = text.chars().map(|c| Keymap::US.shown(c)).sum();
+        let shown = text.chars().map(|c| Keymap::default().typed(c).count()).sum();
         let outcome = typist.erase(shown, |_| false, |_| {});
         let done = matches!(outcome, TypingOutcome::Done { .. });
         prop_assert!(done);
@@ -377,7 +424,7 @@ proptest! {
 
     #[test]
     fn no_character_is_dropped(c: char) {
-        prop_assert!(Keymap::US.strokes(c).count() >= 1);
+        prop_assert!(Keymap::default().strokes(c).count() >= 1);
     }
 
     /// Stop at any point, then type the rest: together they are the text, with nothing lost or doubled.
@@ -412,7 +459,7 @@ proptest! {
     ) {
         let host = ScriptedKeyboard::default();
         let keyboard = Hesitant { host: host.clone(), refusals, on_its_way: None };
-        let mut typist = Typist::new(keyboard, Arc::new(SimulatedClock::new()), Keymap::US, pacing);
+        let mut typist = Typist::new(keyboard, Arc::new(SimulatedClock::new()), Keymap::default(), pacing);
         let asked = Cell::new(0);
         let stop = |_| {
             asked.set(asked.get() + 1);

@@ -172,6 +172,7 @@ impl<'a> TypeThread<'a> {
 
     /// Type a text of the dictation that goes on.
     fn type_of_dictation(&mut self, text: &str) -> Result<(), Failed> {
+        let text = &*self.typist.keymap().prepare(text);
         self.dictation.said.push_str(text);
         if self.is_dictation_unwanted()? {
             return Ok(());
@@ -218,6 +219,7 @@ impl<'a> TypeThread<'a> {
 
     /// Type what belongs to no dictation, but can be taken back like one.
     fn type_own(&mut self, text: &str) -> Result<(), Failed> {
+        let text = &*self.typist.keymap().prepare(text);
         self.history.close();
         // What a gesture said of the words before these.
         self.shared.interrupt.take_unwanted(Typing::Own);
@@ -235,7 +237,7 @@ impl<'a> TypeThread<'a> {
     /// Press Backspace as often as this text takes.
     fn take_back(&mut self, text: &str) -> Result<(), Failed> {
         let keymap = self.typist.keymap();
-        let count = text.chars().map(|c| keymap.shown(c)).sum();
+        let count = text.chars().map(|c| keymap.typed(c).count()).sum();
         let asked = Asked { what: Typing::Nothing, shared: self.shared, away: &self.away };
         match self.typist.erase(count, |moment| asked.stop(moment), |is_away| asked.see_host(is_away)) {
             TypingOutcome::Done { .. } | TypingOutcome::Stopped { .. } => Ok(()),
@@ -243,7 +245,7 @@ impl<'a> TypeThread<'a> {
         }
     }
 
-    /// Type as much of `text` as is wanted. Returns that, and its times if all of it was.
+    /// Type as much of a prepared text as is wanted. Returns that, and its times if all of it was.
     fn type_text<'t>(&mut self, text: &'t str, what: Typing) -> Result<(&'t str, Option<Times>), Failed> {
         let asked = Asked { what, shared: self.shared, away: &self.away };
         asked.see_host(self.away.load(Ordering::Relaxed));

@@ -4,7 +4,7 @@ use std::iter::once;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oratype_hal::hid::{Keyboard, KeyboardError, Report, usage};
+use oratype_hal::hid::{HostLeds, Keyboard, KeyboardError, Report, usage};
 use oratype_hal::time::{Clock, Timestamp};
 
 use super::keymap::{CapsLock, Keymap, Stroke};
@@ -47,6 +47,10 @@ pub enum TypingOutcome {
     },
 }
 
+/// How long the host's lights are not asked after one of its locks was switched: they follow within milliseconds, and
+/// nobody else switches the same lock at the same time.
+const LIGHTS_LAG: Duration = Duration::from_millis(500);
+
 /// Why a report was not sent.
 enum Interrupted {
     /// Between two characters.
@@ -80,6 +84,9 @@ impl<K: Keyboard> Typist<K> {
             next_report_at: Timestamp::ZERO,
             next_key_at: Timestamp::ZERO,
             away: false,
+            locks: None,
+            locks_known_until: Timestamp::ZERO,
+            switched: Switched::default(),
         };
         Self { keymap, keys }
     }
@@ -123,6 +130,16 @@ impl<K: Keyboard> Typist<K> {
     }
 }
 
+#[cfg(test)]
+impl<K: Keyboard> Typist<K> {
+    /// Type a character for each of these strokes.
+    pub(super) fn type_strokes(&mut self, strokes: impl IntoIterator<Item = Stroke>) -> TypingOutcome {
+        let strokes: Vec<_> = strokes.into_iter().map(once).collect();
+        let count = strokes.len();
+        self.keys.type_all(strokes.into_iter(), count, &|_| false, |_| {})
+    }
+}
+
 /// The keys themselves: strokes in, reports out.
 struct Keys<K> {
     keyboard: K,
@@ -137,6 +154,18 @@ struct Keys<K> {
     next_key_at: Timestamp,
     /// The host took no report, or was not met, when last asked.
     away: bool,
+    /// The host's locks, as far as they are known.
+    locks: Option<HostLeds>,
+    /// Until then its lights may not show them yet.
+    locks_known_until: Timestamp,
+    switched: Switched,
+}
+
+/// Locks that were switched for the text, and are to be switched back after it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Switched {
+    caps_lock: bool,
+    num_lock: bool,
 }
 
 impl<K: Keyboard> Keys<K> {
@@ -150,34 +179,37 @@ impl<K: Keyboard> Keys<K> {
     ) -> TypingOutcome {
         let (mut first_key_at, mut last_key_at) = (None, None);
         let mut remaining = count;
-        let ended = 'typing: loop {
+        let mut ended = 'typing: loop {
             if self.letting_go {
-                let released = self.send_all(release(self.held), stop, &mut host_away, |_| {});
+                let released = self.send_all(release(self.held), stop, &mut host_away);
                 if released.is_err() {
                     break released;
                 }
                 self.letting_go = false;
             }
-            let Some(strokes) = characters.next() else {
-                break self.send_all(release(self.held), stop, &mut host_away, |_| {});
-            };
+            let Some(strokes) = characters.next() else { break Ok(()) };
             if stop(Moment::BetweenCharacters) {
                 break Err(Interrupted::Stopped);
             }
             let mut strokes = strokes.peekable();
             while let Some(stroke) = strokes.next() {
-                let last_of_character = strokes.peek().is_none();
-                let reports = press(self.held, self.compensated(stroke), self.pacing.rolls_over);
-                let sent = self.send_all(reports, stop, &mut host_away, |at| {
+                let pressed = self.press(stroke, stop, &mut host_away, |at| {
                     first_key_at.get_or_insert(at);
                     last_key_at = Some(at);
-                    remaining -= usize::from(last_of_character);
+                    remaining -= usize::from(strokes.peek().is_none());
                 });
-                if sent.is_err() {
-                    break 'typing sent;
+                if pressed.is_err() {
+                    break 'typing pressed;
                 }
             }
         };
+        if matches!(ended, Ok(()) | Err(Interrupted::Stopped)) {
+            let restored = self.restore_locks(stop, &mut host_away);
+            ended = ended.and(restored);
+        }
+        if ended.is_ok() {
+            ended = self.send_all(release(self.held), stop, &mut host_away);
+        }
         match ended {
             Ok(()) => TypingOutcome::Done { first_key_at, last_key_at },
             Err(Interrupted::Stopped) => {
@@ -191,31 +223,95 @@ impl<K: Keyboard> Keys<K> {
         }
     }
 
-    /// The stroke that does what `stroke` does without Caps Lock.
+    /// Press a key, whatever the host's locks are; `key_down` hears when it went down.
     ///
-    /// Num Lock acts on the keypad alone. The only strokes there are those of entry by code, where hosts read the key
-    /// and not its meaning.
-    fn compensated(&mut self, stroke: Stroke) -> Stroke {
-        let turned = stroke.caps == CapsLock::LikeShift
-            && self.keyboard.host_leds().is_some_and(|leds| leds.caps_lock);
-        let shift = if turned { usage::LEFT_SHIFT } else { 0 };
-        Stroke { modifiers: stroke.modifiers ^ shift, ..stroke }
+    /// A Shift makes up for Caps Lock where that is all it does. Otherwise a lock that disturbs is switched, and back
+    /// after the text. Where a host's lights are not known, its locks are taken to be as they should.
+    fn press(
+        &mut self,
+        mut stroke: Stroke,
+        stop: &impl Fn(Moment) -> bool,
+        host_away: &mut impl FnMut(bool),
+        mut key_down: impl FnMut(Timestamp),
+    ) -> Result<(), Interrupted> {
+        if stroke.caps != CapsLock::Ignored || stroke.needs_num_lock() {
+            self.read_locks();
+        }
+        let caps_lock = self.locks.is_some_and(|locks| locks.caps_lock);
+        match stroke.caps {
+            CapsLock::Shifts if caps_lock => stroke.modifiers ^= usage::LEFT_SHIFT,
+            CapsLock::Disturbs if caps_lock => self.switch_lock(usage::CAPS_LOCK, stop, host_away)?,
+            _ => {}
+        }
+        if stroke.needs_num_lock() && self.locks.is_some_and(|locks| !locks.num_lock) {
+            self.switch_lock(usage::NUM_LOCK, stop, host_away)?;
+        }
+        for report in press(self.held, stroke, self.pacing.rolls_over) {
+            let goes_down = !self.held.keys.contains(&stroke.usage) && report.keys.contains(&stroke.usage);
+            self.send(report, stop, host_away)?;
+            if goes_down {
+                key_down(self.clock.now());
+            }
+        }
+        Ok(())
     }
 
-    /// Send reports in turn; `key_down` hears when one in which a key goes down was taken.
+    fn read_locks(&mut self) {
+        if self.clock.now() >= self.locks_known_until {
+            self.locks = self.keyboard.host_leds();
+        }
+    }
+
+    /// Switch a lock. What it was is noted, so that it can be switched back.
+    fn switch_lock(
+        &mut self,
+        lock: u8,
+        stop: &impl Fn(Moment) -> bool,
+        host_away: &mut impl FnMut(bool),
+    ) -> Result<(), Interrupted> {
+        // Pressed and released by itself, without any modifier.
+        self.send_all(release(self.held), stop, host_away)?;
+        self.send_all([Report::key(0, lock), Report::RELEASED].into_iter(), stop, host_away)?;
+        self.locks_known_until = self.clock.now() + LIGHTS_LAG;
+        let mut locks = self.locks.unwrap_or_default();
+        match lock {
+            usage::NUM_LOCK => {
+                locks.num_lock = !locks.num_lock;
+                self.switched.num_lock = !self.switched.num_lock;
+            }
+            _ => {
+                locks.caps_lock = !locks.caps_lock;
+                self.switched.caps_lock = !self.switched.caps_lock;
+            }
+        }
+        self.locks = Some(locks);
+        Ok(())
+    }
+
+    /// Leave the host's locks as they were found.
+    fn restore_locks(
+        &mut self,
+        stop: &impl Fn(Moment) -> bool,
+        host_away: &mut impl FnMut(bool),
+    ) -> Result<(), Interrupted> {
+        if self.switched.caps_lock {
+            self.switch_lock(usage::CAPS_LOCK, stop, host_away)?;
+        }
+        if self.switched.num_lock {
+            self.switch_lock(usage::NUM_LOCK, stop, host_away)?;
+        }
+        Ok(())
+    }
+
+    /// Send reports in turn.
     fn send_all(
         &mut self,
         reports: impl Iterator<Item = Report>,
         stop: &impl Fn(Moment) -> bool,
         host_away: &mut impl FnMut(bool),
-        mut key_down: impl FnMut(Timestamp),
     ) -> Result<(), Interrupted> {
         for report in reports {
-            let presses = report.presses_after(self.held);
             self.send(report, stop, host_away)?;
-            if presses {
-                key_down(self.clock.now());
-            }
         }
         Ok(())
     }

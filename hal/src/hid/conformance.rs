@@ -136,6 +136,11 @@ impl ScriptedKeyboard {
         self.host().decoder.set_num_lock(on);
     }
 
+    /// The lock lights.
+    pub fn leds(&self) -> HostLeds {
+        self.host().decoder.leds()
+    }
+
     /// The text on the host.
     pub fn typed(&self) -> String {
         self.host().text.clone()
@@ -167,7 +172,7 @@ impl Keyboard for ScriptedKeyboard {
     }
 
     fn host_leds(&mut self) -> Option<HostLeds> {
-        Some(self.host().decoder.leds())
+        Some(self.leds())
     }
 }
 

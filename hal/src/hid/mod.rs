@@ -45,6 +45,11 @@ impl Report {
     /// Nothing is pressed.
     pub const RELEASED: Self = Self { modifiers: 0, keys: [0; 6] };
 
+    /// One key is down, and these modifiers.
+    pub const fn key(modifiers: u8, usage: u8) -> Self {
+        Self { modifiers, keys: [usage, 0, 0, 0, 0, 0] }
+    }
+
     /// As it goes over the wire.
     pub const fn to_bytes(self) -> [u8; Self::BYTES] {
         let k = self.keys;

@@ -48,6 +48,10 @@ pub const CAPS_LOCK: u8 = 0x39;
 pub const NUM_LOCK: u8 = 0x53;
 /// `/` of the keypad; `*`, `-`, `+`, Enter, the digits 1 to 9, 0 and `.` follow.
 pub const KEYPAD_SLASH: u8 = 0x54;
+/// `1` of the keypad.
+pub const KEYPAD_1: u8 = 0x59;
+/// `0` of the keypad, after 9.
+pub const KEYPAD_0: u8 = 0x62;
 
 /// Left Ctrl, in the modifier byte.
 pub const LEFT_CTRL: u8 = 1 << 0;

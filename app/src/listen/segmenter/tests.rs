@@ -50,19 +50,34 @@ struct Delivered {
     confirmed: usize,
     withdrawn: usize,
     finished: usize,
+    /// Work that waits for a recogniser which is far behind.
+    waiting: Option<Vec<Work>>,
     /// A recogniser that gives no slot back.
     hoard: Option<Vec<Segment>>,
 }
 
 impl Delivered {
     fn take(&mut self, work: Work) {
+        match &mut self.waiting {
+            Some(waiting) => waiting.push(work),
+            None => self.work(work),
+        }
+    }
+
+    fn catch_up(&mut self) {
+        for work in self.waiting.take().into_iter().flatten() {
+            self.work(work);
+        }
+    }
+
+    fn work(&mut self, work: Work) {
         match work {
             Work::Segment(segment) => {
                 assert!(self.early.is_none() && segment.ticket.is_none());
                 self.note(segment);
             }
             Work::Early(segment) => {
-                assert!(self.early.is_none() && !segment.is_withdrawn());
+                assert!(self.early.is_none());
                 self.early = Some(segment);
             }
             Work::Confirm(evidence, _) => {
@@ -121,6 +136,11 @@ impl Bench {
         self.segmenter.start(position, &mut |work| delivered.take(work))
     }
 
+    fn discard(&mut self) -> bool {
+        let delivered = &mut self.delivered;
+        self.segmenter.discard(&mut |work| delivered.take(work))
+    }
+
     fn release(&mut self) {
         let release = Release { at: Instant::now(), capture: Duration::ZERO };
         self.segmenter.stop(self.segmenter.position(), release);
@@ -144,6 +164,49 @@ fn a_word_begun_before_the_press_and_ended_after_the_release_is_whole() {
     bench.hear(1000, false);
     assert_eq!(bench.delivered.segments, [span(1000, 1900)]);
     assert_eq!(bench.delivered.finished, 1);
+}
+
+#[test]
+fn a_discarded_dictation_leaves_nothing_behind() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.segmenter.last_spoken(), None);
+    bench.press().unwrap();
+    bench.hear(500, true);
+    assert_eq!(bench.segmenter.last_spoken(), None, "it goes on");
+    bench.release();
+    assert_eq!(bench.segmenter.last_spoken(), Some(0));
+    bench.hear(1000, false);
+    bench.press().unwrap();
+    bench.hear(200, true);
+    assert!(bench.discard());
+    assert_eq!(bench.segmenter.last_spoken(), Some(0));
+    bench.hear(1000, false);
+    assert_eq!((bench.delivered.segments.len(), bench.delivered.finished), (1, 1));
+    // What was said meanwhile is still there for the next one, which has the number of the discarded one.
+    bench.hear(200, true);
+    bench.press().unwrap();
+    bench.hear(500, true);
+    bench.release();
+    assert!(!bench.discard(), "a dictation in its tail is none that a gesture began");
+    bench.hear(1000, false);
+    assert_eq!(bench.segmenter.last_spoken(), Some(1));
+    assert_eq!(bench.delivered.segments[1], span(2700, 3400));
+    // Every slot came back.
+    for _ in 0..2 * SEGMENT_SLOTS {
+        bench.press().unwrap();
+        bench.discard();
+    }
+}
+
+#[test]
+fn what_is_discarded_is_not_recognised_early_either() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(500, true);
+    bench.hear(1000, false);
+    assert!(bench.delivered.early.is_some());
+    assert!(bench.discard());
+    assert_eq!((bench.delivered.early.is_none(), bench.delivered.withdrawn), (true, 1));
 }
 
 #[test]
@@ -234,6 +297,23 @@ fn a_pause_that_ends_a_segment_confirms_it() {
     bench.hear(13_000, true);
     bench.hear(700, false);
     assert_eq!((bench.delivered.segments.len(), bench.delivered.confirmed), (1, 1));
+}
+
+#[test]
+fn what_was_confirmed_is_not_withdrawn_by_what_comes_after_it() {
+    let mut bench = Bench::new();
+    bench.delivered.waiting = Some(Vec::new());
+    bench.press().unwrap();
+    for speech_ms in [13_000, 1000, 500] {
+        bench.hear(speech_ms, true);
+        bench.hear(600, false);
+    }
+    bench.release();
+    bench.hear(1000, false);
+    bench.delivered.catch_up();
+    assert_eq!((bench.delivered.confirmed, bench.delivered.withdrawn), (2, 1));
+    let second = [span(13_600, 14_600), span(15_200, 15_700)].concat();
+    assert_eq!(bench.delivered.segments, [span(0, 13_000), second]);
 }
 
 #[test]

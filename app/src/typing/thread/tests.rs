@@ -4,7 +4,7 @@ use std::sync::mpsc::{TrySendError, sync_channel};
 
 use oratype_hal::hid::conformance::ScriptedKeyboard;
 use oratype_hal::hid::{HostLeds, Report};
-use oratype_hal::time::SimulatedClock;
+use oratype_hal::time::{MonotonicClock, SimulatedClock};
 use proptest::prelude::*;
 
 use super::*;
@@ -103,7 +103,7 @@ impl Bench {
         let typist = Typist::new(
             Box::new(keyboard) as Box<dyn Keyboard>,
             Arc::clone(&clock),
-            Keymap::US,
+            Keymap::default(),
             Pacing::UNPACED,
         );
         let alive = Arc::new(Liveness::default()).enter(Role::Type);
@@ -335,6 +335,54 @@ fn a_full_queue_keeps_the_oldest() {
     let mut bench = Bench::default();
     bench.run(receiver.iter().collect()).unwrap();
     assert_eq!(bench.host.typed(), kept);
+}
+
+/// How long the first report of a text takes, from the moment in which somebody sends the text. Only told: on a busy
+/// machine it takes as long as it takes.
+#[test]
+fn the_first_report_comes_soon() {
+    const TEXTS: usize = 200;
+    struct Watch(Arc<std::sync::Mutex<Vec<Instant>>>, usize);
+    impl Keyboard for Watch {
+        fn send(&mut self, _: Report) -> Result<(), KeyboardError> {
+            // Two reports a text: `a` goes down, and up.
+            if self.1.is_multiple_of(2) {
+                self.0.lock().unwrap().push(Instant::now());
+            }
+            self.1 += 1;
+            Ok(())
+        }
+        fn host_leds(&mut self) -> Option<HostLeds> {
+            None
+        }
+    }
+    let first_reports = Arc::default();
+    let keyboard: Box<dyn Keyboard> = Box::new(Watch(Arc::clone(&first_reports), 0));
+    let clock: Arc<dyn Clock> = Arc::new(MonotonicClock);
+    let typist = Typist::new(keyboard, Arc::clone(&clock), Keymap::default(), Pacing::UNPACED);
+    let (bench, (jobs, receiver), (typed, is_typed)) = (Bench::default(), sync_channel(1), sync_channel(1));
+    let alive = Arc::new(Liveness::default()).enter(Role::Type);
+    let mut sent = Vec::new();
+    std::thread::scope(|scope| {
+        let (status, stop, interrupt) = (&bench.status, &bench.stop, &bench.interrupt);
+        scope.spawn(move || {
+            let shared = Shared { status, stop, interrupt, alive: &alive };
+            TypeThread::new(typist, clock, OPTIONS, shared).run(&receiver, &mut |_| typed.send(()).unwrap())
+        });
+        for number in 0..TEXTS {
+            status.begin_work();
+            sent.push(Instant::now());
+            jobs.send(text("a")).unwrap();
+            jobs.send(finished(number as u64)).unwrap();
+            is_typed.recv().unwrap();
+        }
+        drop(jobs);
+    });
+    let first_reports = first_reports.lock().unwrap();
+    let mut took: Vec<_> = first_reports.iter().zip(&sent).map(|(first, sent)| *first - *sent).collect();
+    took.sort();
+    assert_eq!(took.len(), TEXTS);
+    eprintln!("from text to first report: median {:?}, 95 % {:?}", took[TEXTS / 2], took[TEXTS * 95 / 100]);
 }
 
 /// A job of the property tests: `Text` with a number that makes it unique.

@@ -22,10 +22,21 @@
 //!   takes the buffer, so that its own completion is true. Repetitions mean nothing to a host.
 //! - A key goes down only on a host that has just fetched a report that changes nothing, and its release follows
 //!   at once when it was fetched, so that no key stays down on a host that fell asleep.
-//! - A host that has enumerated the keyboard gets such a report first, and time: Linux fetches reports and throws
-//!   them away until its driver has set up everything (driver_input_lock in drivers/hid/hid-core.c), which takes
-//!   at least 50 ms (usbhid_open in drivers/hid/usbhid/hid-core.c). Where a host changes its driver without a word
-//!   to the keyboard, what it throws away then is lost.
+//! - A host that has enumerated the keyboard gets such a report first, and time; see [`Stage::Settling`].
+//!
+//! What a host that has enumerated the keyboard tells of its readiness (drivers/hid and drivers/tty/vt/keyboard.c,
+//! Linux 6.12):
+//! - Its driver sends a lock light report with every light off before it asks for any report (usbhid_set_leds in
+//!   usbhid_start). That says nothing.
+//! - It asks for reports when its input layer opens the device (usbhid_open), and throws away what comes within 50 ms,
+//!   and then until its probe is through, a moment later (driver_input_lock in hid-core.c). So a report that was
+//!   fetched is a beginning, and not yet proof.
+//! - Then, 50 ms or more after it began to ask, the console tells the lock lights if one is on (kbd_start). Desktops,
+//!   Windows and macOS also tell them when they have opened the keyboard. A lock light report at this time is the sign
+//!   that nearly everything is done.
+//! - If no light is on, no sign comes. How long the rest takes can only be judged by how long the first part took,
+//!   from the configuration to the first report fetched.
+//! - Where a host changes its driver without a word to the keyboard, what it throws away then is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,12 +49,23 @@ use crate::time::{Clock, Timestamp};
 /// The longest a `send` waits for the host: the limit the trait sets.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// How long a host that has enumerated the keyboard is left alone after it has fetched the first reports. Linux
-/// needs some 60 ms; 200 ms were seen on a loaded emulator, where 200 ms of patience lost letters.
-const SETTLE: Duration = Duration::from_secs(1);
+/// A host that tells no lights gets so many times as long as it took from configuring the keyboard to asking it for
+/// reports. Both parts are some probing and waiting, which take ten milliseconds and sixty where nothing else is going
+/// on; on a loaded emulator the second was seen to take 200 ms, where a patience of 200 ms lost letters.
+const PATIENCE_FACTOR: u32 = 20;
+/// At least, because the first part is seen late, up to a whole interval of looking.
+const PATIENCE_MIN: Duration = Duration::from_secs(1);
+/// At most: a host that begins to ask so late was not slow; it had no driver.
+const PATIENCE_MAX: Duration = Duration::from_secs(5);
 
-/// A host that fetched a report this recently is there. Longer than the pace of typing (settings: 50 ms at most),
-/// shorter than the way of a cable from one computer to the next.
+/// Lights that a host tells from this time on after it asked for reports are a sign of readiness: later than the first
+/// ones may be under way, earlier than Linux tells them (50 ms).
+const LIGHTS_AFTER: Duration = Duration::from_millis(30);
+/// What is left of the patience after them, in tenths: 300 ms or more for what takes Linux some microseconds.
+const PATIENCE_AFTER_LIGHTS_TENTHS: u32 = 3;
+
+/// A host that fetched a report this recently is there. Longer than the time between the reports of one character
+/// (20 ms at the slowest pace), shorter than the way of a cable from one computer to the next.
 const FRESH: Duration = Duration::from_millis(100);
 
 /// How often a host that sleeps is asked to wake.
@@ -87,10 +109,12 @@ pub(super) trait Node: Send {
 enum Stage {
     /// It has disabled the function, or there is none.
     Away,
-    /// It is to fetch this many reports that change nothing before keys are sent.
-    Greeting { left: u8, newly_enumerated: bool },
-    /// It has fetched them, and needs until then.
-    Settling { until: Timestamp },
+    /// It is to fetch this many reports that change nothing before keys are sent. If it has just enumerated the
+    /// keyboard, when that was seen.
+    Greeting { left: u8, enumerated_at: Option<Timestamp> },
+    /// It has just enumerated the keyboard and has fetched them, at this time. It gets so much time, or less from when
+    /// it has told its lights.
+    Settling { opened_at: Timestamp, patience: Duration, lights_at: Option<Timestamp> },
     /// It takes keys.
     Ready,
 }
@@ -120,6 +144,8 @@ pub(super) struct Link<N> {
     fetched_at: Timestamp,
     asked_to_wake_at: Option<Timestamp>,
     leds: Option<HostLeds>,
+    /// When there was no lock light report that had not been read.
+    lights_read_at: Timestamp,
 }
 
 impl<N: Node> Link<N> {
@@ -136,6 +162,7 @@ impl<N: Node> Link<N> {
             fetched_at: Timestamp::ZERO,
             asked_to_wake_at: None,
             leds: None,
+            lights_read_at: Timestamp::ZERO,
         }
     }
 
@@ -158,7 +185,7 @@ impl<N: Node> Link<N> {
             return Err(KeyboardError::HostAway);
         }
         if self.stage == Stage::Ready && self.clock.now() > self.fetched_at + FRESH {
-            self.stage = Stage::Greeting { left: GREETINGS, newly_enumerated: false };
+            self.stage = Stage::Greeting { left: GREETINGS, enumerated_at: None };
         }
         self.meet(deadline)?;
         if !report.presses_after(self.host) {
@@ -197,15 +224,28 @@ impl<N: Node> Link<N> {
             match self.node.read() {
                 Ok(bits) => {
                     self.leds = Some(HostLeds { num_lock: bits & 1 != 0, caps_lock: bits & 2 != 0 });
+                    self.see_lights();
                 }
-                Err(Errno::EAGAIN | Errno::EINTR) => break,
+                Err(Errno::EAGAIN | Errno::EINTR) => {
+                    self.lights_read_at = self.clock.now();
+                    break;
+                }
                 Err(_) => return Err(self.disabled()),
             }
         }
         if self.stage == Stage::Away {
-            self.stage = Stage::Greeting { left: GREETINGS, newly_enumerated: true };
+            self.stage = Stage::Greeting { left: GREETINGS, enumerated_at: Some(self.clock.now()) };
         }
         Ok(())
+    }
+
+    /// The host has told its lights, at some time since they were last read.
+    fn see_lights(&mut self) {
+        if let Stage::Settling { opened_at, lights_at, .. } = &mut self.stage
+            && self.lights_read_at >= *opened_at + LIGHTS_AFTER
+        {
+            lights_at.get_or_insert(self.clock.now());
+        }
     }
 
     /// What was in flight was fetched or dropped; what the host knew is gone.
@@ -236,21 +276,27 @@ impl<N: Node> Link<N> {
 
     /// Bring the host to where it takes keys.
     fn meet(&mut self, deadline: Timestamp) -> Result<(), KeyboardError> {
-        while let Stage::Greeting { left, newly_enumerated } = self.stage {
+        while let Stage::Greeting { left, enumerated_at } = self.stage {
             if left > 0 {
                 self.complete(deadline)?;
                 self.write(self.host.without_keys(), false, deadline)?;
                 // Better learned now than from a key press, whose completion then is not true.
                 self.buffers |= self.node.wait(Duration::ZERO);
                 self.complete(deadline)?;
-                self.stage = Stage::Greeting { left: left - 1, newly_enumerated };
-            } else if newly_enumerated {
-                self.stage = Stage::Settling { until: self.clock.now() + SETTLE };
+                self.stage = Stage::Greeting { left: left - 1, enumerated_at };
+            } else if let Some(enumerated_at) = enumerated_at {
+                let opened_at = self.clock.now();
+                let patience =
+                    (PATIENCE_FACTOR * (opened_at - enumerated_at)).clamp(PATIENCE_MIN, PATIENCE_MAX);
+                self.stage = Stage::Settling { opened_at, patience, lights_at: None };
             } else {
                 self.stage = Stage::Ready;
             }
         }
-        if let Stage::Settling { until } = self.stage {
+        if let Stage::Settling { opened_at, patience, lights_at } = self.stage {
+            let until = lights_at.map_or(opened_at + patience, |lights_at| {
+                (lights_at + patience * PATIENCE_AFTER_LIGHTS_TENTHS / 10).min(opened_at + patience)
+            });
             self.clock.sleep_until(until.min(deadline));
             self.check_enabled()?;
             if self.clock.now() < until {

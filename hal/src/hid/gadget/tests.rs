@@ -284,6 +284,22 @@ fn reports(text: &str) -> Vec<Report> {
     reports
 }
 
+/// The same, but that a key comes up in the report in which the next one goes down, where that is another one and no
+/// modifier changes.
+fn rolling_reports(text: &str) -> Vec<Report> {
+    let apart = reports(text);
+    let is_needed = |i: usize| match (i.checked_sub(1).and_then(|i| apart.get(i)), apart.get(i + 1)) {
+        (Some(before), Some(after)) => {
+            apart[i].keys[0] != 0
+                || before.keys[0] == 0
+                || after.keys[0] == 0
+                || before.keys[0] == after.keys[0]
+        }
+        _ => true,
+    };
+    (0..apart.len()).filter(|&i| is_needed(i)).map(|i| apart[i]).collect()
+}
+
 /// Sends each report until it is taken.
 fn send_all(link: &mut Link<ModelNode>, node: &ModelNode, reports: &[Report]) {
     for &report in reports {
@@ -359,6 +375,46 @@ fn a_host_that_listens_late_misses_nothing() {
             send_all(&mut node.link(), &node, &reports("Ab"));
             assert_eq!(node.world().text, "Ab");
         }
+    }
+}
+
+/// How long after its driver opened the device a host is ready, that tells lights at these times after its arrival and
+/// is looked at as often as the typist does.
+fn ready_after(opens_after_ms: u64, lights_ms: &[u64]) -> Duration {
+    let arrive = Event::Arrive { opens_after: Duration::from_millis(opens_after_ms) };
+    let lights = lights_ms.iter().map(|&ms| at_ms(20 + ms, Event::Lights(1)));
+    let node = ModelNode::new(World::new(Controller::Dwc2, std::iter::once(at_ms(20, arrive)).chain(lights)));
+    let mut link = node.link();
+    loop {
+        let tried_at = node.clock.now();
+        if link.meet_host() {
+            return node.clock.now() - at_ms(20 + opens_after_ms, arrive).0;
+        }
+        node.clock.sleep_until(tried_at + RETRY);
+    }
+}
+
+#[test]
+fn a_host_is_ready_sooner_when_it_has_told_its_lights() {
+    let ms = Duration::from_millis;
+    let around = |expected_ms: u64, found: Duration| {
+        assert!(found >= ms(expected_ms) && found < ms(expected_ms + 110), "{expected_ms} ms, not {found:?}");
+    };
+    around(1000, ready_after(5, &[]));
+    // Before it asks for reports, and a little later.
+    around(1000, ready_after(20, &[1, 22]));
+    // When its input layer has opened the keyboard.
+    around(300 + 100, ready_after(20, &[1, 100]));
+    around(300 + 600, ready_after(20, &[620, 700]));
+    // No later than without.
+    around(1000, ready_after(20, &[900]));
+}
+
+#[test]
+fn a_slow_host_gets_more_time() {
+    for (opens_after_ms, expected) in [(150, 2000..3001), (100_000, 5000..5101)] {
+        let found = ready_after(opens_after_ms, &[]).as_millis() as u64;
+        assert!(expected.contains(&found), "{opens_after_ms} ms: {found} ms");
     }
 }
 
@@ -496,6 +552,7 @@ proptest! {
         text in "[a-cA-C]{1,40}",
         happenings in happenings(),
         dummy: bool,
+        rolls_over: bool,
     ) {
         let mut now = Duration::ZERO;
         let mut events = vec![(now, ARRIVE)];
@@ -506,7 +563,8 @@ proptest! {
         events.extend([(now + 500 * FRAME, Event::Wake), (now + 505 * FRAME, ARRIVE)]);
         let controller = if dummy { Controller::DummyHcd } else { Controller::Dwc2 };
         let node = ModelNode::new(World::new(controller, events));
-        send_all(&mut node.link(), &node, &reports(&text));
+        let reports = if rolls_over { rolling_reports(&text) } else { reports(&text) };
+        send_all(&mut node.link(), &node, &reports);
         // A host that fell asleep at the very end fetches the last release when it wakes.
         node.clock.sleep_until(now + 2000 * FRAME);
         let world = node.world();

@@ -1,0 +1,180 @@
+//! `oratype type`: types standard input, to try a layout, a pace or a computer.
+
+use std::io::{self, Read, stdin};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use oratype::settings::Settings;
+use oratype::typing::{Keymap, Pacing, Preset, TypingOutcome, Typist};
+use oratype_hal::hid::Keyboard;
+use oratype_hal::time::MonotonicClock;
+
+use super::{Refusal, parts, run};
+
+/// Input is typed as it comes, at most so many bytes at once.
+const PIECE_BYTES: usize = 16 * 1024;
+/// Pieces read ahead: more would be nothing but memory.
+const PIECES_QUEUED: usize = 4;
+/// How often to look for the host, and for Ctrl-C, while there is no input.
+const IDLE: Duration = Duration::from_millis(50);
+
+#[derive(Args)]
+pub(super) struct TypeArgs {
+    /// Settings file; given again, the later file counts
+    #[arg(long, value_name = "FILE")]
+    settings: Vec<PathBuf>,
+    /// Keyboard layout of the computer, in place of typing.layout
+    #[arg(long, value_name = "NAME")]
+    layout: Option<String>,
+    /// How the computer takes characters that are not on its layout, in place of typing.unicode
+    #[arg(long, value_name = "METHOD")]
+    unicode: Option<String>,
+    /// How fast, in place of typing.pacing
+    #[arg(long, value_name = "PRESET", value_parser = clap::builder::PossibleValuesParser::new(Preset::NAMES))]
+    pacing: Option<String>,
+    /// Most characters in a second, in place of typing.characters_per_second
+    #[arg(long, value_name = "N")]
+    characters_per_second: Option<u32>,
+    /// Where to type: `print` (decoded as a US keyboard, to standard output), `uinput` (into this computer), or a PATH
+    /// that gets raw 8-byte boot keyboard reports: a file, a pipe, or a /dev/hidgN
+    #[arg(long, value_name = "print|uinput|PATH", default_value = "print")]
+    to: parts::TypeTo,
+}
+
+impl TypeArgs {
+    /// The settings, with what the command line says in place of some.
+    fn settings(&self) -> Result<Settings, Refusal> {
+        let mut settings = parts::settings(&self.settings)?;
+        let asked = [
+            ("layout", self.layout.as_deref().map(toml::Value::from)),
+            ("unicode", self.unicode.as_deref().map(toml::Value::from)),
+            ("pacing", self.pacing.as_deref().map(toml::Value::from)),
+            ("characters_per_second", self.characters_per_second.map(toml::Value::from)),
+        ];
+        for (key, value) in asked {
+            let Some(value) = value else { continue };
+            if let Some(problem) = settings.apply(&format!("[typing]\n{key} = {value}\n")).first() {
+                let option = key.replace('_', "-");
+                return Err(format!("--{option}: {}; allowed: {}", problem.what, problem.allowed).into());
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// Type until standard input ends, or a signal comes.
+pub(super) fn type_input(args: &TypeArgs) -> Result<ExitCode, Refusal> {
+    let stopping = run::on_signals()?;
+    let settings = args.settings()?;
+    let keyboard = parts::keyboard(&args.to, false)?;
+    let keymap = Keymap::from_settings(&settings.typing);
+    let mut typist = Typist::new(keyboard, Arc::new(MonotonicClock), keymap, Pacing::from(&settings.typing));
+    let (pieces, input) = sync_channel(PIECES_QUEUED);
+    // It may wait for input for ever: nobody waits for it.
+    thread::Builder::new().name("input".into()).spawn(move || read(stdin().lock(), &pieces))?;
+    let interrupted = type_pieces(&mut typist, keymap, &input, &stopping)?;
+    Ok(if interrupted { ExitCode::from(run::EXIT_INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// Whether a signal ended it.
+fn type_pieces(
+    typist: &mut Typist<Box<dyn Keyboard>>,
+    keymap: Keymap,
+    input: &Receiver<io::Result<String>>,
+    stopping: &AtomicBool,
+) -> Result<bool, Refusal> {
+    let stop = || stopping.load(Ordering::Relaxed);
+    while !stop() {
+        let piece = match input.recv_timeout(IDLE) {
+            Ok(piece) => piece.map_err(|error| format!("standard input: {error}"))?,
+            Err(RecvTimeoutError::Timeout) => {
+                typist.meet_host();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+        };
+        let host_away = |is_away: bool| {
+            log::warn!("the computer {}", if is_away { "takes no keys; the text waits" } else { "is there" });
+        };
+        match typist.type_text(&keymap.prepare(&piece), |_| stop(), host_away) {
+            TypingOutcome::Done { .. } => {}
+            TypingOutcome::Stopped { remaining } => {
+                eprintln!("oratype: interrupted; {remaining} characters that were read were not typed");
+            }
+            TypingOutcome::Failed { error, remaining } => {
+                return Err(format!("{error}; {remaining} characters that were read were not typed").into());
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Hand on `input` piece by piece, until it ends or nobody wants more.
+fn read(mut input: impl Read, pieces: &SyncSender<io::Result<String>>) {
+    let mut bytes = Vec::with_capacity(PIECE_BYTES);
+    let mut buffer = [0; PIECE_BYTES];
+    loop {
+        let piece = match input.read(&mut buffer) {
+            Ok(length) => {
+                bytes.extend_from_slice(&buffer[..length]);
+                let end = length == 0;
+                let text = take_text(&mut bytes, end);
+                if end && text.is_empty() {
+                    return;
+                }
+                Ok(text)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = piece.is_err();
+        if pieces.send(piece).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// All whole characters; what is no UTF-8 becomes U+FFFD. The beginning of a character stays, unless that was the end.
+fn take_text(bytes: &mut Vec<u8>, end: bool) -> String {
+    let begun = bytes.utf8_chunks().last().map_or(0, |last| match str::from_utf8(last.invalid()) {
+        Err(error) if error.error_len().is_none() && !end => last.invalid().len(),
+        _ => 0,
+    });
+    let rest = bytes.split_off(bytes.len() - begun);
+    String::from_utf8_lossy(&std::mem::replace(bytes, rest)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives its bytes a few at a time.
+    struct Dribble<'a>(&'a [u8], usize);
+
+    impl Read for Dribble<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.0.len().min(self.1);
+            buffer[..length].copy_from_slice(&self.0[..length]);
+            self.0 = &self.0[length..];
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn pieces_do_not_split_characters() {
+        let bytes = b"a\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xa4 \xff\xc3(\xe2\x82";
+        for length in 1..=bytes.len() {
+            let (sender, receiver) = sync_channel(100);
+            read(Dribble(bytes, length), &sender);
+            drop(sender);
+            let text: String = receiver.iter().map(Result::unwrap).collect();
+            assert_eq!(text, String::from_utf8_lossy(bytes), "{length} at a time");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is typed for which character. That the keys type it is proved by round trip in `tests/layouts`.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn keymap(layout: &str, entry: UnicodeEntry) -> Keymap {
+    Keymap::new(layout.parse().unwrap(), entry, true)
+}
+
+/// What appears for a text.
+fn typed(keymap: &Keymap, text: &str) -> String {
+    keymap.prepare(text).chars().flat_map(|c| keymap.typed(c)).collect()
+}
+
+#[test]
+fn what_is_not_on_the_layout_gets_the_documented_stand_in() {
+    let us = keymap("us", UnicodeEntry::None);
+    let cases = [
+        // Line ends, tab.
+        ("a\r\nb\rc\u{2028}d\te", "a\nb\nc\nd\te"),
+        // Typographic characters.
+        ("“It’s” – well…\u{a0}10", "\"It's\" - well... 10"),
+        // Letters with accents, also in two code points; letters, signs, other scripts.
+        ("Café e\u{301} x\u{302} ß Łódź € ½", "Cafe e x ss Lodz EUR 1/2"),
+        ("Привет", "Privet"),
+        // Control characters, bidi controls, private use, noncharacters, a byte order mark.
+        ("\u{feff}a\u{7}b\u{202e}c\u{e000}d\u{ffff}e\u{feff}", "a?b?c?d?e?"),
+        // Emoji by their names, each with a space; what joins and colours them has none.
+        ("👍\u{fe0f}", "+1 "),
+        ("👩\u{200d}💻", "woman computer "),
+        // A mark without anything to change.
+        ("\u{301}a", "?a"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(typed(&us, text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn a_layout_types_its_own_characters() {
+    let cases = [
+        ("de", "Grüße: äöü ÄÖÜ ß € @ é à ô", "Grüße: äöü ÄÖÜ ß € @ é à ô"),
+        ("fr", "où ça? 1 € ê Ç", "où ça? 1 € ê C"),
+        ("us:intl", "ça \"é\" 'ñ' ć", "ça \"é\" 'ñ' c"),
+        ("gr", "Ελλάδα ϊ", "Ελλάδα ϊ"),
+        ("cz", "Žluťoučký kůň ć", "Žluťoučký kůň ć"),
+        ("vn", "Tiếng Việt", "Tiê\u{301}ng Viê\u{323}t"),
+        ("ru", "Привет, мир?", "Привет, мир?"),
+        ("de:neo", "Wie? {ja}", "Wie? {ja}"),
+        ("fr:bepo", "Où ça ? «oui»", "Où ça ? «oui»"),
+        ("jp", "\\ | _ ^", "\\ | _ ^"),
+        ("us:mac", "é ü ñ", "é ü ñ"),
+    ];
+    for (layout, text, expected) in cases {
+        assert_eq!(typed(&keymap(layout, UnicodeEntry::None), text), expected, "{layout}");
+    }
+}
+
+#[test]
+fn typographic_characters_stay_where_the_settings_say_so() {
+    let de = "de".parse().unwrap();
+    assert_eq!(typed(&Keymap::new(de, UnicodeEntry::None, false), "„so“ …"), "„so“ …");
+    assert_eq!(typed(&Keymap::new(de, UnicodeEntry::None, true), "„so“ …"), "\"so\" ...");
+    // No key and no entry: plain after all.
+    assert_eq!(typed(&Keymap::new(us(), UnicodeEntry::None, false), "“so”"), "\"so\"");
+    assert_eq!(typed(&Keymap::new(us(), UnicodeEntry::Linux, false), "“so”"), "“so”");
+}
+
+/// Usages, with modifiers and the end of an entry.
+fn keys(keymap: &Keymap, c: char) -> std::vec::Vec<(u8, u8, bool)> {
+    keymap.strokes(c).map(|stroke| (stroke.modifiers, stroke.usage, stroke.lift_after)).collect()
+}
+
+#[test]
+fn each_host_has_its_own_entry() {
+    let (alt, shift, ctrl_shift) = (4, 2, 3);
+    // Ctrl+Shift+U, e, 9, space.
+    let us = keys(&keymap("us", UnicodeEntry::Linux), 'é');
+    assert_eq!(us, [(ctrl_shift, 0x18, true), (0, 0x08, false), (0, 0x26, false), (0, 0x2c, false)]);
+    // On a French keyboard digits need Shift: it stays down to the last.
+    let fr = keys(&keymap("fr", UnicodeEntry::Linux), '한');
+    let digits = [(shift, 0x07, false), (shift, 0x22, false), (shift, 0x22, false), (shift, 0x06, true)];
+    assert_eq!(fr, [&[(ctrl_shift, 0x18, false)][..], &digits].concat());
+    // A Cyrillic layout has no hex digits.
+    assert_eq!(typed(&keymap("ru", UnicodeEntry::Linux), "é"), "?");
+    // Alt+0233, and what Windows-1252 lacks.
+    let windows = keymap("us", UnicodeEntry::Windows);
+    assert_eq!(
+        keys(&windows, 'é'),
+        [(alt, 0x62, false), (alt, 0x5a, false), (alt, 0x5b, false), (alt, 0x5b, true)]
+    );
+    assert_eq!(typed(&windows, "€ ł"), "€ l");
+    // Alt and + and 00e9; up to U+FFFF.
+    let hex = keymap("us", UnicodeEntry::WindowsHex);
+    let expected =
+        [(alt, 0x57, false), (alt, 0x62, false), (alt, 0x62, false), (alt, 0x08, false), (alt, 0x61, true)];
+    assert_eq!(keys(&hex, 'é'), expected);
+    assert_eq!(typed(&hex, "한 👍"), "한 +1 ");
+    // Option and a surrogate pair.
+    let mac = keymap("de", UnicodeEntry::Macos);
+    assert_eq!(mac, Keymap::new(super::us(), UnicodeEntry::Macos, true));
+    assert_eq!(keys(&mac, '👍').len(), 8);
+    assert_eq!(typed(&mac, "é 👩\u{200d}💻"), "é 👩\u{200d}💻");
+}
+
+#[test]
+fn digits_of_the_keypad_need_num_lock() {
+    let needs = |entry| keymap("us", entry).strokes('é').any(Stroke::needs_num_lock);
+    assert!(needs(UnicodeEntry::Windows) && needs(UnicodeEntry::WindowsHex));
+    assert!(!needs(UnicodeEntry::Linux) && !needs(UnicodeEntry::Macos) && !needs(UnicodeEntry::None));
+}
+
+#[test]
+fn a_long_text_is_typed_whole() {
+    let text = "Zoë said: “naïve café” – 10\u{a0}€\r\n".repeat(3000);
+    assert!(text.len() > 100_000);
+    let expected = "Zoe said: \"naive cafe\" - 10 EUR\n".repeat(3000);
+    assert_eq!(typed(&Keymap::default(), &text), expected);
+}
+
+#[test]
+fn every_layout_has_enter_and_something_for_everything() {
+    for layout in Layout::all() {
+        assert!(layout.types('\n'), "{layout:?} has no Enter");
+        let keymap = Keymap::new(layout, UnicodeEntry::None, true);
+        assert!(REPLACEMENTS.into_iter().any(|c| keymap.has(c)), "{layout:?}");
+    }
+}
+
+#[test]
+fn settings_choose_the_keymap() {
+    let settings = Typing {
+        layout: "de".into(),
+        unicode: "linux".into(),
+        plain_punctuation: false,
+        ..Typing::default()
+    };
+    let expected = Keymap::new("de".parse().unwrap(), UnicodeEntry::Linux, false);
+    assert_eq!(Keymap::from_settings(&settings), expected);
+    assert_eq!(Keymap::from_settings(&Typing::default()), Keymap::default());
+}
+
+proptest! {
+    #[test]
+    fn no_character_of_any_keymap_is_dropped(
+        index in 0..Layout::all().len(),
+        entry in prop::sample::select(UnicodeEntry::NAMES),
+        plain: bool,
+        text: String,
+    ) {
+        let layout = Layout::all().nth(index).unwrap();
+        let keymap = Keymap::new(layout, UnicodeEntry::named(entry).unwrap(), plain);
+        for c in keymap.prepare(&text).chars() {
+            prop_assert!(keymap.typed(c).count() >= 1);
+            prop_assert!(keymap.strokes(c).count() >= 1);
+            prop_assert!(keymap.strokes(c).all(|stroke| stroke.usage != usage::NONE));
+        }
+    }
+}
