@@ -14,12 +14,8 @@ use super::{Stroke, Strokes};
 
 /// Left Alt, Option on a Mac, in the modifier byte.
 const LEFT_ALT: u8 = 1 << 2;
-/// `+` of the keypad (HID Usage Tables, page 0x07, as are the next two).
+/// `+` of the keypad (HID Usage Tables, page 0x07).
 const KEYPAD_PLUS: u8 = 0x57;
-/// `1` of the keypad; up to 9 the others follow.
-const KEYPAD_1: u8 = 0x59;
-/// `0` of the keypad.
-const KEYPAD_0: u8 = 0x62;
 
 /// What Windows-1252 has from 0x80 to 0x9f; the five it leaves undefined are U+FFFD. From 0xa0 on it is Latin-1.
 const WINDOWS_1252: [char; 32] = [
@@ -84,7 +80,7 @@ impl UnicodeEntry {
 
 /// Whether it is a digit of the keypad.
 pub(super) fn is_keypad_digit(usage: u8) -> bool {
-    (KEYPAD_1..=KEYPAD_0).contains(&usage)
+    (usage::KEYPAD_1..=usage::KEYPAD_0).contains(&usage)
 }
 
 /// The hex digits of a code, at least `len_min`, the highest first.
@@ -133,7 +129,7 @@ fn linux(code: u32, layout: Layout) -> Option<Strokes> {
 
 /// The key of the keypad for a digit from 0 to 9.
 fn keypad(digit: u8) -> u8 {
-    if digit == 0 { KEYPAD_0 } else { KEYPAD_1 + digit - 1 }
+    if digit == 0 { usage::KEYPAD_0 } else { usage::KEYPAD_1 + digit - 1 }
 }
 
 /// These keys with Alt down, which comes up after the last.
