@@ -172,14 +172,20 @@ impl Pipeline {
             })?
         };
         let recognise = {
-            let (status, stop, engine) = (Arc::clone(&status), Arc::clone(&stop), parts.engine);
+            let (status, stop) = (Arc::clone(&status), Arc::clone(&stop));
+            let engine_in = {
+                let (engine, settings) = (parts.engine, settings.clone());
+                Box::new(move |profile: &str| {
+                    engine.at_quality(&settings.in_profile(profile).recogniser.quality)
+                })
+            };
             let (clock, alive, about) = (parts.clock, liveness.enter(Role::Recognise), parts.about);
             let (composer, undo_within) = (Composer::new(settings), settings.typing.undo_within);
             spawn("recognise", move || {
                 let caller = Caller { alive: &alive, stop: &stop, clock: &*clock };
                 let thread = RecogniseThread {
                     supervisor,
-                    engine,
+                    engine_in,
                     composer,
                     ends: VecDeque::new(),
                     undo_within,

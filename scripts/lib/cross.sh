@@ -62,7 +62,8 @@ ensure_cross() {
     ensure_cargo
     mkdir -p "$cross"
     private_apt host "amd64 arm64" main "$(host_codename)"
-    unpack_packages host "$cross/sysroot" libasound2-dev:arm64 libasound2:arm64
+    # With the layouts that the program is to know, whatever the version of this machine.
+    unpack_packages host "$cross/sysroot" libasound2-dev:arm64 libasound2:arm64 xkb-data libx11-data
     ensure_cross_rust
 }
 
@@ -87,6 +88,7 @@ cross_build() {
         # No part of the build may depend on the day.
         SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
         export SOURCE_DATE_EPOCH
+        export ORATYPE_X11_DATA=$cross/sysroot/usr/share/X11
         unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
         cargo build --locked --profile image --target "$cross_target" "$@" >&2
     )

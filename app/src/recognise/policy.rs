@@ -69,6 +69,17 @@ impl Decoding {
         guards: Guards::ALL,
     };
 
+    /// The same at another quality, one of the settings' words: "fast" never recognises again, "best" as often as it
+    /// takes, whatever the board's budget.
+    #[must_use]
+    pub fn at_quality(self, quality: &str) -> Self {
+        match quality {
+            "fast" => Self { retry_positions: 0, ..self },
+            "best" => Self { retry_positions: 2 * AUDIO_CTX_FULL as u16, ..self },
+            _ => self,
+        }
+    }
+
     /// The shortened context for a segment of so many samples.
     fn trimmed_audio_ctx(&self, samples: usize) -> usize {
         let needed = samples.div_ceil(SAMPLES_PER_POSITION) + usize::from(self.margin_positions);

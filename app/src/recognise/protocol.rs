@@ -42,6 +42,17 @@ pub enum Engine {
     FullContext,
 }
 
+impl Engine {
+    /// The same at another quality, one of the settings' words; see [`Decoding::at_quality`].
+    #[must_use]
+    pub fn at_quality(self, quality: &str) -> Self {
+        match self {
+            Self::Product(decoding) => Self::Product(decoding.at_quality(quality)),
+            Self::FullContext => self,
+        }
+    }
+}
+
 /// From the program to the recogniser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {

@@ -1,7 +1,5 @@
 //! The choice of the next token: greedy, under Whisper's rules for time stamps.
 
-use whisper_rs::WhisperTokenId;
-
 use super::bias::Bonus;
 
 /// The latest first time stamp, in positions: speech is taken to begin in the first second (as whisper.cpp's
@@ -12,8 +10,8 @@ const FIRST_TIMESTAMP_MAX: usize = 50;
 #[derive(Clone, Copy)]
 pub(super) struct TokenKinds {
     pub(super) end_of_text: usize,
-    pub(super) start_of_transcript: WhisperTokenId,
-    pub(super) no_timestamps: WhisperTokenId,
+    pub(super) start_of_transcript: i32,
+    pub(super) no_timestamps: i32,
     pub(super) no_speech: usize,
     pub(super) first_timestamp: usize,
     pub(super) blank: Option<usize>,

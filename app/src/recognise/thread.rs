@@ -21,8 +21,8 @@ use crate::typing::Job;
 pub struct RecogniseThread<'a> {
     /// Keeps the recogniser process.
     pub supervisor: Supervisor,
-    /// How segments are decoded.
-    pub engine: Engine,
+    /// How segments are decoded in a profile.
+    pub engine_in: Box<dyn Fn(&str) -> Engine + Send>,
     /// Makes text of transcripts.
     pub composer: Composer,
     /// Ends of dictations that were not told yet, because more of their text may come. None at the start.
@@ -135,7 +135,8 @@ impl RecogniseThread<'_> {
     }
 
     fn recognise(&mut self, segment: &Segment) -> Result<Transcript, RecogniseError> {
-        self.supervisor.recognise(segment, self.engine, &self.prompt, self.caller)
+        let engine = (self.engine_in)(self.composer.profile());
+        self.supervisor.recognise(segment, engine, &self.prompt, self.caller)
     }
 
     /// The next piece of work, `None` at the end. What waits for it is done when it does not come in time. Waiting is
