@@ -135,7 +135,7 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
     // Every utterance is a text of its own.
     settings.dictation.space_between = false;
     // Nor what the recordings have to do with each other.
-    settings.text.full_stop_hold = Duration::ZERO;
+    settings.ignore_the_clock();
     if args.pace == Pace::Fast {
         settings.typing.pacing = "fast".into();
         settings.typing.characters_per_second = 0;

@@ -46,17 +46,15 @@ pub(super) fn settings(command: &SettingsCommand) -> Result<ExitCode, Refusal> {
     for problem in &problems {
         eprintln!("{}", problem.in_file(file));
     }
-    let lists = settings.load_lists(file)?;
-    for (list, problems) in &lists {
-        for problem in problems {
-            eprintln!("{}", problem.in_file(list));
+    let mut is_good = problems.is_empty();
+    for list in settings.load_lists(file) {
+        let (list, problems) = list?;
+        is_good &= problems.is_empty();
+        for problem in &problems {
+            eprintln!("{}", problem.in_file(&list));
         }
     }
-    if problems.is_empty() && lists.iter().all(|(_, problems)| problems.is_empty()) {
-        say(&format!("{}: no problems\n", file.display()))
-    } else {
-        Ok(ExitCode::FAILURE)
-    }
+    if is_good { say(&format!("{}: no problems\n", file.display())) } else { Ok(ExitCode::FAILURE) }
 }
 
 /// Print a result. A reader that went away has seen enough.

@@ -13,7 +13,7 @@ use oratype::recognise::engine::{EngineOptions, SAMPLE_RATE_HZ};
 use oratype::recognise::policy::Decoding;
 use oratype::recognise::supervisor::{OWN_PROGRAM, SupervisorOptions};
 use oratype::recognise::worker::WorkerOptions;
-use oratype::settings::{ListError, Problem, Settings};
+use oratype::settings::{ReadList, Settings};
 use oratype::speech::{SileroVad, SpeechDetector};
 use oratype_board::Board;
 use oratype_hal::gpio::ScriptedButton;
@@ -92,7 +92,8 @@ pub(super) fn settings(files: &[PathBuf]) -> Result<Settings, Refusal> {
             eprintln!("{}; the default is used", problem.in_file(file));
         }
     }
-    for (list, problems) in lists(&mut settings, files)? {
+    for list in lists(&mut settings, files) {
+        let (list, problems) = list?;
         for problem in problems {
             eprintln!("{}; the line is not used", problem.in_file(&list));
         }
@@ -101,8 +102,8 @@ pub(super) fn settings(files: &[PathBuf]) -> Result<Settings, Refusal> {
 }
 
 /// Add the lists that the settings name. They lie beside the last settings file.
-fn lists(settings: &mut Settings, files: &[PathBuf]) -> Result<Vec<(PathBuf, Vec<Problem>)>, ListError> {
-    files.last().map_or(Ok(Vec::new()), |beside| settings.load_lists(beside))
+fn lists(settings: &mut Settings, files: &[PathBuf]) -> Vec<ReadList> {
+    files.last().map_or(Vec::new(), |beside| settings.load_lists(beside))
 }
 
 /// The settings of a device that has nobody to refuse them to: also a file that cannot be read is only a problem.
@@ -115,14 +116,14 @@ pub(super) fn settings_at_any_rate(common: &Common) -> (Settings, Vec<String>) {
             Err(error) => problems.push(error.to_string()),
         }
     }
-    match lists(&mut settings, &common.settings) {
-        Ok(found) => {
-            for (list, found) in found {
+    for list in lists(&mut settings, &common.settings) {
+        match list {
+            Ok((list, found)) => {
                 let list = list.file_name().unwrap_or_default().display().to_string();
                 problems.extend(found.iter().map(|problem| format!("{list} line {problem}")));
             }
+            Err(error) => problems.push(error.to_string()),
         }
-        Err(error) => problems.push(error.to_string()),
     }
     (settings, problems)
 }

@@ -68,7 +68,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
     let from_wav = args.mic.is_none();
     if from_wav {
         // Each recording is a whole: the text shall not depend on how quickly they are recognised.
-        settings.text.full_stop_hold = Duration::ZERO;
+        settings.ignore_the_clock();
     }
     // What can be refused is looked at before the recogniser is started, a second later.
     let recordings = match from_wav {

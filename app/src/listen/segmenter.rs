@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::listen::ptt::Command;
 use crate::recognise::audio::{Pool, Slot, Ticket};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
-use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX};
+use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS};
 use crate::speech::{SpeechDetector, SpeechEvidence};
 
 /// From this length on a segment ends at the next pause, so that its text is being made while the speaker goes on.
@@ -333,12 +333,12 @@ impl Segmenter {
         Ok(false)
     }
 
-    /// Hand on the open segment as it would be if nothing more were said, once. Not at the cost of a segment that is one:
-    /// the last free slot is left alone.
+    /// Hand on the open segment as it would be if nothing more were said, once. Only to a recogniser that has nothing
+    /// else to do: what is handed on keeps its slot until then, and a slot is for speech that is certain.
     fn recognise_early(&mut self, sink: &mut impl FnMut(Work)) {
         let Some(dictation) = &mut self.dictation else { return };
         let evidence = *self.detector.evidence();
-        if dictation.early.is_some() || self.pool.free() < 2 {
+        if dictation.early.is_some() || self.pool.free() < SEGMENT_SLOTS - 1 {
             return;
         }
         let Some(stretch) = dictation.speech(&evidence) else { return };

@@ -207,26 +207,32 @@ impl Engine {
         let mut gone_back: Option<Vec<f32>> = None;
         let ending = loop {
             let logits = gone_back.as_deref().map_or_else(|| self.state.get_logits(), Ok)?;
-            // A phrase that was tried here and given up is not tried again.
             let place = detour.as_ref().map_or(Place::START, |detour| detour.place);
-            let bonuses = self.bias.bonuses(place).filter(|_| gone_back.is_none());
-            let before = (!self.bias.is_empty() && detour.is_none()).then(|| path.clone());
+            // Where a phrase may end, another may begin. One that was tried here and given up is not tried again.
+            let next_phrase = self.bias.ends(place).then_some(Place::START);
+            let places = [Some(place), next_phrase].into_iter().flatten();
+            let bonuses = places.flat_map(|place| self.bias.bonuses(place)).filter(|_| gone_back.is_none());
+            let before = (!self.bias.is_empty()).then(|| path.clone());
             let choice = path.sampler.choose(logits, bonuses);
             log::trace!("token {} ({:.2})", choice.token, choice.logprob);
-            match (self.bias.step(place, choice.token), detour.take(), before) {
-                (Some(place), None, Some(before)) if gone_back.is_none() => {
-                    detour =
-                        Some(Detour { place, favoured: choice.favoured, before, logits: logits.to_vec() });
-                }
-                (Some(place), Some(on), _) => {
+            let (place, is_whole) = (self.bias.step(place, choice.token), self.bias.ends(place));
+            match (detour.take(), place) {
+                (Some(on), Some(place)) => {
                     detour = Some(Detour { place, favoured: on.favoured || choice.favoured, ..on });
                 }
-                (None, Some(on), _)
-                    if on.favoured && !(self.bias.ends(place) && self.begins_word(choice.token)) =>
-                {
+                (Some(on), None) if on.favoured && !(is_whole && self.begins_word(choice.token)) => {
                     path = on.before;
                     gone_back = Some(on.logits);
                     continue;
+                }
+                _ if gone_back.is_none() => {
+                    let place = self.bias.step(Place::START, choice.token);
+                    detour = place.zip(before).map(|(place, before)| Detour {
+                        place,
+                        favoured: choice.favoured,
+                        before,
+                        logits: logits.to_vec(),
+                    });
                 }
                 _ => {}
             }

@@ -214,7 +214,9 @@ impl Supervisor {
                 Err(error) => error,
             };
             self.stop();
-            if tries == TRIES_MAX || matches!(error, RecogniseError::Model(_) | RecogniseError::NotStarted(_))
+            if tries == TRIES_MAX
+                || segment.is_withdrawn()
+                || matches!(error, RecogniseError::Model(_) | RecogniseError::NotStarted(_))
             {
                 return Err(error);
             }
@@ -275,7 +277,8 @@ impl Running {
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null());
         if !worker.phrases.is_empty() {
-            command.args(["--phrases", &worker.phrases.join("\n")]);
+            // One argument: a phrase may begin like an option.
+            command.arg(format!("--phrases={}", worker.phrases.join("\n")));
         }
         if worker.any_model {
             command.arg("--any-model");

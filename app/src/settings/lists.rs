@@ -52,48 +52,55 @@ pub enum ListError {
     },
 }
 
+/// A list that was read, and what is wrong in it; or why it could not be read.
+pub type ReadList = Result<(PathBuf, Vec<Problem>), ListError>;
+
 impl Settings {
-    /// Read the lists that these settings name, behind what they hold; each list with what is wrong in it.
-    /// `settings_file`: where they were read from; the lists lie beside it. A file of the default name need not exist.
-    ///
-    /// # Errors
-    /// When a file cannot be read or is far too large; never because of what it says.
-    pub fn load_lists(&mut self, settings_file: &Path) -> Result<Vec<(PathBuf, Vec<Problem>)>, ListError> {
+    /// Read the lists that these settings name, behind what they hold. `settings_file`: where they were read from; the
+    /// lists lie beside it. A file of the default name need not exist. One that cannot be read costs no other.
+    pub fn load_lists(&mut self, settings_file: &Path) -> Vec<ReadList> {
         let defaults = Self::default();
-        let mut read = Vec::new();
-        if let Some((path, bytes)) = list(settings_file, &self.text.snippets, &defaults.text.snippets)? {
+        let snippets = list(settings_file, &self.text.snippets, &defaults.text.snippets).map(|read| {
+            let (path, bytes) = read?;
             let (snippets, problems) = read_snippets(&bytes);
             self.snippets.extend(snippets);
-            read.push((path, problems));
-        }
+            Ok((path, problems))
+        });
         let default = &defaults.recogniser.vocabulary;
-        if let Some((path, bytes)) = list(settings_file, &self.recogniser.vocabulary, default)? {
+        let vocabulary = list(settings_file, &self.recogniser.vocabulary, default).map(|read| {
+            let (path, bytes) = read?;
             let (phrases, problems) = read_vocabulary(&bytes);
             self.vocabulary.extend(phrases);
-            read.push((path, problems));
-        }
-        Ok(read)
+            Ok((path, problems))
+        });
+        [snippets, vocabulary].into_iter().flatten().collect()
     }
 }
 
 /// The list called `name` beside the settings, and its contents. None if there is no name, or no file of the default
-/// name.
-fn list(settings_file: &Path, name: &str, default: &str) -> Result<Option<(PathBuf, Vec<u8>)>, ListError> {
+/// name. The case of letters does not count where the name has none, as on a card.
+fn list(settings_file: &Path, name: &str, default: &str) -> Option<Result<(PathBuf, Vec<u8>), ListError>> {
     if name.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let path = settings_file.parent().unwrap_or(Path::new("")).join(name);
-    let io_error = |source| ListError::Io { path: path.clone(), source };
-    let file = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && name == default => return Ok(None),
-        opened => opened.map_err(io_error)?,
+    let folder = settings_file.parent().unwrap_or(Path::new(""));
+    let mut path = folder.join(name);
+    let mut opened = File::open(&path);
+    if opened.is_err() && folder.join(name.to_lowercase()).exists() {
+        path = folder.join(name.to_lowercase());
+        opened = File::open(&path);
+    }
+    let file = match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && name == default => return None,
+        Err(source) => return Some(Err(ListError::Io { path, source })),
+        Ok(file) => file,
     };
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io_error)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(ListError::TooLarge { path });
-    }
-    Ok(Some((path, bytes)))
+    Some(match file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes) {
+        Err(source) => Err(ListError::Io { path, source }),
+        Ok(_) if bytes.len() as u64 > FILE_BYTES_MAX => Err(ListError::TooLarge { path }),
+        Ok(_) => Ok((path, bytes)),
+    })
 }
 
 /// The phrases of a vocabulary, one on each line, and the lines that cannot be used.
@@ -293,25 +300,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings_file = folder.path().join("oratype.toml");
         let mut settings = Settings::default();
-        assert_eq!(settings.load_lists(&settings_file).unwrap(), []);
+        assert!(settings.load_lists(&settings_file).is_empty());
         std::fs::write(folder.path().join("snippets.txt"), "a b = c\nd").unwrap();
         std::fs::write(folder.path().join("vocabulary.txt"), b"# names\n Jo   Doe \n\xc3\xbf\n\xff").unwrap();
-        let read = settings.load_lists(&settings_file).unwrap();
+        let read: Vec<_> = settings.load_lists(&settings_file).into_iter().map(Result::unwrap).collect();
         let shown: Vec<_> =
             read.iter().map(|(path, problems)| (path.file_name().unwrap(), problems.len())).collect();
         assert_eq!(shown, [("snippets.txt".as_ref(), 1), ("vocabulary.txt".as_ref(), 1)]);
         assert_eq!(settings.snippets, [Snippet { spoken: "a b".into(), text: "c".into() }]);
         assert_eq!(settings.vocabulary, ["Jo Doe", "\u{ff}"]);
 
-        settings.text.snippets = "other.txt".into();
-        let error = settings.load_lists(&settings_file).unwrap_err().to_string();
-        assert!(error.contains("other.txt"), "{error}");
+        settings.text.snippets = "Other.txt".into();
+        let [missing, vocabulary] = <[_; 2]>::try_from(settings.load_lists(&settings_file)).unwrap();
+        assert!(missing.unwrap_err().to_string().contains("Other.txt"));
+        assert!(vocabulary.is_ok(), "a list that is missing costs no other");
         let file = File::create(folder.path().join("other.txt")).unwrap();
         file.set_len(FILE_BYTES_MAX + 1).unwrap();
-        assert!(matches!(settings.load_lists(&settings_file), Err(ListError::TooLarge { .. })));
+        assert!(matches!(settings.load_lists(&settings_file)[0], Err(ListError::TooLarge { .. })));
         settings.text.snippets.clear();
         settings.recogniser.vocabulary.clear();
-        assert_eq!(settings.load_lists(&settings_file).unwrap(), []);
+        assert!(settings.load_lists(&settings_file).is_empty());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-pub use lists::{ListError, Snippet, read_snippets, read_vocabulary};
+pub use lists::{ListError, ReadList, Snippet, read_snippets, read_vocabulary};
 pub use profiles::Profile;
 pub use table::{
     Audio, Button, Dictation, Key, Kind, Light, Recogniser, Section, Settings, TABLE, Text, Typing, Usb,

@@ -1,6 +1,7 @@
 //! Profiles: named sets of settings, to change between while dictating.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use super::table::{Section, Settings, TABLE};
 use super::{Problem, read};
@@ -38,6 +39,16 @@ impl Profile {
 }
 
 impl Settings {
+    /// For recordings, whose text must not depend on how fast they play: nothing waits for the clock, or is forgotten
+    /// by it.
+    pub fn ignore_the_clock(&mut self) {
+        self.text.full_stop_hold = Duration::ZERO;
+        self.typing.undo_within = Duration::ZERO;
+        for profile in &mut self.profiles {
+            profile.sets.retain(|(section, key, _)| (*section, *key) != ("text", "full_stop_hold_ms"));
+        }
+    }
+
     /// The settings while a profile is in use; as they are when there is none of that name.
     #[must_use]
     pub fn in_profile(&self, name: &str) -> Self {

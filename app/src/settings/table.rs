@@ -186,8 +186,8 @@ settings! {
         "drop_repeats" drop_repeats: bool = false, Switch();
         /// Write numbers, times, money and addresses in figures and signs where they came out as words.
         "written_forms" written_forms: bool = false, Switch();
-        /// File with snippets, beside this one: a line for each, "spoken phrase = text". Empty: none. This name need
-        /// not exist.
+        /// File with snippets, beside this one: a line for each, "spoken phrase = text". On a card its name must
+        /// end in ".txt". Empty: none. This name need not exist.
         "snippets" snippets: String = "snippets.txt".into(), Text();
     }
 
@@ -201,8 +201,8 @@ settings! {
         /// File with words and names that you use, beside this one: one on each line. They are recognised more
         /// readily. Empty: none. This name need not exist.
         "vocabulary" vocabulary: String = "vocabulary.txt".into(), Text();
-        /// Recognise what was said whenever the speaker pauses, in case that was all: the text is there at the
-        /// release. When the speaker goes on, that work was for nothing.
+        /// Recognise what was said whenever the speaker pauses, in case that was all: then the text is there sooner
+        /// after the release. When the speaker goes on, that work was for nothing.
         "early" early: bool = true, Switch();
         /// A recognition that takes longer than this hangs: it is stopped and begun again, the second time
         /// with twice as long, the third time with three times.

@@ -58,11 +58,15 @@ impl Pacing {
 
     /// A preset, at its own speed or at so many characters a second at most; 0 for its own.
     pub fn new(preset: Preset, characters_per_second: u32) -> Self {
-        let per_second = match (characters_per_second, preset) {
-            (0, Preset::Fast) => return Self::UNPACED,
-            (0, Preset::Safe) => SAFE_PER_SECOND,
-            (0, Preset::Remote) => REMOTE_PER_SECOND,
-            (asked, _) => asked,
+        let own = match preset {
+            Preset::Fast => u32::MAX,
+            Preset::Safe => SAFE_PER_SECOND,
+            Preset::Remote => REMOTE_PER_SECOND,
+        };
+        let per_second = match characters_per_second {
+            0 if preset == Preset::Fast => return Self::UNPACED,
+            0 => own,
+            asked => asked.min(own),
         };
         let key_interval = Duration::from_secs(1) / per_second;
         let rolls_over = preset == Preset::Fast && key_interval <= KEY_DOWN_MAX;
