@@ -73,7 +73,7 @@ cross_build() {
     (
         cd "$root"
         export RUSTC=$cross/rustc
-        export CARGO_TARGET_DIR=$cross/target
+        export CARGO_TARGET_DIR=${cross_target_folder:-$cross/target}
         export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
         export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
         export CXX_aarch64_unknown_linux_gnu=aarch64-linux-gnu-g++
