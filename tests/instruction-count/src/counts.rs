@@ -149,9 +149,15 @@ mod tests {
             counts.total().fetch_add(instructions, Ordering::Relaxed);
             counts.function(Some(function)).fetch_add(instructions, Ordering::Relaxed);
         };
-        for (function, instructions) in
-            [("main", 5), ("encode", 1), ("multiply", 100), ("decode", 2), ("multiply", 10), ("decode", 2), ("", 3)]
-        {
+        for (function, instructions) in [
+            ("main", 5),
+            ("encode", 1),
+            ("multiply", 100),
+            ("decode", 2),
+            ("multiply", 10),
+            ("decode", 2),
+            ("", 3),
+        ] {
             run(&mut counts, function, instructions);
         }
         let expected = "total\t\t123\nphase\tstart\t5\nphase\tencode\t101\nphase\tdecode\t17\n\
