@@ -82,7 +82,11 @@ pub fn others(rustc: &str) -> Vec<Component> {
         model("OpenAI Whisper tiny.en, q8_0", "tiny.en", &WHISPER_Q8_0.sha256),
         model("Silero VAD, 16 kHz", "6.2.1", &SILERO_VAD.sha256),
         library("Rust standard library", rustc, "MIT OR Apache-2.0"),
-        library("whisper.cpp with ggml", "of the crate whisper-rs-sys, with app/blas/cmake/whisper.patch", "MIT"),
+        library(
+            "whisper.cpp with ggml",
+            "of the crate whisper-rs-sys, with app/blas/cmake/whisper.patch",
+            "MIT",
+        ),
     ]
 }
 

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn phases_share_out_the_total() {
         let mut counts = Counts::new(options(&["out=x", "phase=encode", "phase=decode"]).unwrap());
-        let mut run = |counts: &mut Counts, function, instructions| {
+        let run = |counts: &mut Counts, function, instructions| {
             if let Some(phase) = counts.phase_of(function) {
                 counts.enter(phase);
             }
