@@ -11,6 +11,10 @@ readonly cross=$cache/cross
 # Where cross_build leaves what it made.
 # shellcheck disable=SC2034 # For those who source this file.
 readonly cross_out=$cross/target/$cross_target/image
+# What cross_build is asked for to make the appliance's programs. Its processors multiply matrices faster in single
+# precision than with 8-bit weights; see scripts/bench --arm.
+# shellcheck disable=SC2034 # For those who source this file.
+readonly appliance_programs=(-p oratype -p oratype-init --features oratype/blas)
 
 # Prints the compilers in use: part of what a program can be repeated from.
 cross_compilers() { printf '%s; %s\n' "$("$cross/rustc" --version)" "$(aarch64-linux-gnu-g++ --version | head -n1)"; }
@@ -58,7 +62,8 @@ ensure_cross_rust() {
 
 # Compiler and libraries; quick when they are there.
 ensure_cross() {
-    install_packages "${build_packages[@]}" g++-aarch64-linux-gnu
+    # patch: app/blas/cmake/FindBLAS.cmake.
+    install_packages "${build_packages[@]}" g++-aarch64-linux-gnu patch
     ensure_cargo
     mkdir -p "$cross"
     private_apt host "amd64 arm64" main "$(host_codename)"
@@ -68,13 +73,13 @@ ensure_cross() {
 }
 
 # cross_build ARGUMENT...: cargo build for the appliance; the arguments choose what, such as
-# -p oratype. Programs land in $cross_out.
+# -p oratype. Programs land in $cross_out, or where $cross_target_folder says instead.
 cross_build() {
     local map="-ffile-prefix-map=$root=/oratype -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo"
     (
         cd "$root"
         export RUSTC=$cross/rustc
-        export CARGO_TARGET_DIR=$cross/target
+        export CARGO_TARGET_DIR=${cross_target_folder:-$cross/target}
         export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
         export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
         export CXX_aarch64_unknown_linux_gnu=aarch64-linux-gnu-g++

@@ -14,7 +14,7 @@ use serde_json::Value;
 const FOLDERS: [(&str, &[&str]); 5] = [
     ("hal", &[]),
     ("board", &["hal"]),
-    ("app", &["hal", "board", "app"]),
+    ("app", &["app", "hal", "board"]),
     ("image", &["board"]),
     ("tests", &["hal", "board", "app", "image", "tests"]),
 ];

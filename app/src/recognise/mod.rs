@@ -24,3 +24,7 @@ pub mod supervisor;
 pub mod thread;
 pub mod verdict;
 pub mod worker;
+
+// Nothing of it is named here: ggml calls it.
+#[cfg(feature = "blas")]
+use oratype_blas as _;

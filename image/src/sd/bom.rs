@@ -17,6 +17,8 @@ use super::lock::Locked;
 const PROGRAMS: [&str; 2] = ["oratype", "oratype-init"];
 /// What the appliance is built for.
 const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// What they are built with (`scripts/lib/cross.sh`).
+const FEATURES: &str = "oratype/blas";
 
 /// A component of the image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +82,11 @@ pub fn others(rustc: &str) -> Vec<Component> {
         model("OpenAI Whisper tiny.en, q8_0", "tiny.en", &WHISPER_Q8_0.sha256),
         model("Silero VAD, 16 kHz", "6.2.1", &SILERO_VAD.sha256),
         library("Rust standard library", rustc, "MIT OR Apache-2.0"),
-        library("whisper.cpp with ggml", "of the crate whisper-rs-sys", "MIT"),
+        library(
+            "whisper.cpp with ggml",
+            "of the crate whisper-rs-sys, with app/blas/cmake/whisper.patch",
+            "MIT",
+        ),
     ]
 }
 
@@ -91,6 +97,7 @@ pub fn crates(root: &Path) -> Result<Vec<Component>, Error> {
     let mut command = Command::new(cargo);
     command
         .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", TARGET])
+        .args(["--features", FEATURES])
         .current_dir(root);
     let output = command.output().map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
