@@ -38,6 +38,12 @@ pub struct DictationReport {
     pub audio_ctx: u32,
     /// Recognition attempts thrown away.
     pub retries: u32,
+    /// Segments whose text was there, or being made, when they turned out to be complete.
+    pub early_hits: u32,
+    /// Early recognitions for nothing, because the speaker went on.
+    pub early_wasted: u32,
+    /// Processor time of the recogniser that went into those.
+    pub wasted_cpu: Duration,
     /// Capture of the period with the release until the listener worked on it.
     pub capture: Duration,
     /// Release to the end of the last segment: the tail.

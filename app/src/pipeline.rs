@@ -10,9 +10,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oratype_hal::gpio::Button;
 use oratype_hal::hid::{Keyboard, KeyboardError};
@@ -20,22 +20,22 @@ use oratype_hal::pcm::Capture;
 use oratype_hal::time::Clock;
 
 use crate::capture::{self, CaptureHandle, StartError};
-use crate::compose::{Composed, Composer};
+use crate::compose::Composer;
 use crate::listen::ptt::{Ptt, PttOptions};
-use crate::listen::segmenter::{Finished, Segment, Segmenter, SegmenterOptions, Work};
+use crate::listen::segmenter::{Segmenter, SegmenterOptions};
 use crate::listen::{ListenError, Listener};
-use crate::liveness::{Alive, Deadlines, Liveness, Role};
+use crate::liveness::{Deadlines, Liveness, Role};
 use crate::metrics::DictationReport;
 use crate::recognise::audio::Pool;
-use crate::recognise::protocol::Engine;
+use crate::recognise::protocol::{Engine, Prompt};
 use crate::recognise::supervisor::{Caller, RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
-use crate::recognise::verdict;
-use crate::report::{About, Facts};
+use crate::recognise::thread::RecogniseThread;
+use crate::report::About;
 use crate::settings::Settings;
 use crate::sizes::{JOBS_QUEUED, WORK_QUEUED};
 use crate::speech::{SileroVad, SpeechDetector};
-use crate::status::{Cause, Status};
-use crate::typing::{TypingOutcome, Typist};
+use crate::status::Status;
+use crate::typing::{TypeThread, Typist};
 
 /// What the pipeline is made of.
 pub struct Parts {
@@ -135,17 +135,6 @@ pub struct Pipeline {
     typing: JoinHandle<Result<(), Fault>>,
 }
 
-/// From the recognise thread to the type thread.
-#[expect(clippy::large_enum_variant, reason = "nearly every job is a text; the queue is made once")]
-enum Job {
-    /// Type this.
-    Text(Composed),
-    /// A dictation is over; the report lacks what typing adds.
-    Finished(Box<DictationReport>, Finished),
-    /// Type this, which belongs to no dictation.
-    OwnWords(String),
-}
-
 impl Pipeline {
     /// Start every thread.
     pub fn start(parts: Parts, settings: &Settings) -> Result<Self, BuildError> {
@@ -185,6 +174,7 @@ impl Pipeline {
                     engine,
                     composer,
                     continues: false,
+                    prompt: Prompt::new(),
                     about,
                     status: &status,
                     caller: &caller,
@@ -203,6 +193,7 @@ impl Pipeline {
                     pre_roll: settings.audio.pre_roll,
                     tail: settings.audio.tail,
                     end_after_silence: settings.dictation.end_after_silence,
+                    early: settings.recogniser.early,
                 },
                 pool,
                 SpeechDetector::new(parts.vad),
@@ -284,235 +275,9 @@ impl Pipeline {
     }
 }
 
-/// How often a keyboard that has nothing to type looks for its host: the light tells of it before a person has
-/// wondered, and a host that was just plugged in is met before anybody has spoken.
-const MEET_HOST_INTERVAL: Duration = Duration::from_millis(250);
-
 fn spawn<T: Send + 'static>(
     name: &str,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<JoinHandle<T>> {
     thread::Builder::new().name(name.into()).spawn(run)
-}
-
-/// The host is there, or away: remember it in `away`, and tell it when it is news.
-fn see_host(away: &AtomicBool, status: &Status, is_away: bool) {
-    if away.swap(is_away, Ordering::Relaxed) != is_away {
-        status.set_host_away(is_away);
-        log::info!("the host {}", if is_away { "is away; text waits" } else { "is there" });
-    }
-}
-
-/// What comes from `queue`, until it ends. Waiting for it is no sign of death.
-fn idle_between<T>(queue: &Receiver<T>, alive: &Alive) -> impl Iterator<Item = T> {
-    std::iter::from_fn(move || {
-        alive.idle();
-        let next = queue.recv().ok();
-        alive.mark();
-        next
-    })
-}
-
-struct RecogniseThread<'a> {
-    supervisor: Supervisor,
-    engine: Engine,
-    composer: Composer,
-    /// There is text of this dictation already.
-    continues: bool,
-    about: About,
-    status: &'a Status,
-    caller: &'a Caller<'a>,
-}
-
-impl RecogniseThread<'_> {
-    /// Recognise until the queue ends. Returns how many segments were lost.
-    fn run(mut self, work: &Receiver<Work>, jobs: &SyncSender<Job>) -> u32 {
-        let mut lost = 0;
-        let mut report = DictationReport::default();
-        match self.supervisor.ensure_running(self.caller) {
-            Ok(()) => self.status.set_ready(),
-            // Tried again when there is something to recognise.
-            Err(error) => log::error!("{error}"),
-        }
-        for work in idle_between(work, self.caller.alive) {
-            match work {
-                Work::Segment(segment) => {
-                    let Some(text) = self.recognise(segment, &mut report) else {
-                        self.status.end_work();
-                        continue;
-                    };
-                    // Without a keyboard nobody needs text any more.
-                    if !self.send(jobs, Job::Text(text)) {
-                        break;
-                    }
-                }
-                Work::Finished(finished) => {
-                    lost += report.segments_lost;
-                    self.continues = false;
-                    let finished = Job::Finished(Box::new(std::mem::take(&mut report)), finished);
-                    if !self.send(jobs, finished) {
-                        break;
-                    }
-                }
-                Work::Report => {
-                    let restarts = self.supervisor.stats().restarts.load(Ordering::Relaxed);
-                    let text = Facts::gather(&self.about, self.status, restarts).status_report();
-                    let words = Job::OwnWords(self.composer.own_words(&text));
-                    if !self.send(jobs, words) {
-                        break;
-                    }
-                }
-            }
-        }
-        lost
-    }
-
-    /// Waits while the host is away and the queue is full. False when the type thread is gone.
-    fn send(&self, jobs: &SyncSender<Job>, job: Job) -> bool {
-        self.caller.alive.idle();
-        let sent = jobs.send(job).is_ok();
-        self.caller.alive.mark();
-        sent
-    }
-
-    fn recognise(&mut self, segment: Segment, report: &mut DictationReport) -> Option<Composed> {
-        report.queue += segment.closed.elapsed();
-        let result = self.supervisor.recognise(&segment, self.engine, self.caller);
-        let Segment { evidence, slot, .. } = segment;
-        drop(slot);
-        let transcript = match result {
-            Ok(transcript) => transcript,
-            Err(error) => {
-                log::error!("{error}");
-                self.status.set_fault(Cause::from(&error));
-                report.segments_lost += 1;
-                return None;
-            }
-        };
-        report.segments += 1;
-        report.audio_ctx = report.audio_ctx.max(transcript.audio_ctx);
-        report.retries += transcript.retries;
-        report.encode += transcript.encode;
-        report.decode += transcript.decode;
-        report.recogniser_cpu += transcript.cpu;
-        log::debug!("{transcript:?} {evidence:?}");
-        if let Some(refusal) = verdict::refusal(&transcript, &evidence) {
-            log::info!("not typed ({refusal:?}): {:?}", transcript.text);
-            return None;
-        }
-        let start = Instant::now();
-        let text = self.composer.compose(&transcript.text, self.continues);
-        report.compose += start.elapsed();
-        self.continues |= !text.is_empty();
-        (!text.is_empty()).then_some(text)
-    }
-}
-
-struct TypeThread<'a> {
-    typist: Typist<Box<dyn Keyboard>>,
-    clock: Arc<dyn Clock>,
-    status: &'a Status,
-    stop: &'a AtomicBool,
-    /// The host took no keys when last asked.
-    away: AtomicBool,
-    alive: &'a Alive,
-}
-
-impl TypeThread<'_> {
-    /// Type until the queue ends, or the keyboard fails.
-    fn run(mut self, jobs: &Receiver<Job>, on_report: &mut impl FnMut(DictationReport)) -> Result<(), Fault> {
-        let mut text = String::new();
-        let mut keys: Vec<(Instant, Instant)> = Vec::new();
-        let mut untyped = 0;
-        loop {
-            self.alive.mark();
-            let job = match jobs.recv_timeout(MEET_HOST_INTERVAL) {
-                Ok(job) => job,
-                Err(RecvTimeoutError::Timeout) => {
-                    let is_there = self.typist.meet_host();
-                    see_host(&self.away, self.status, !is_there);
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            match job {
-                Job::Text(composed) => {
-                    let remaining = match self.type_text(&composed, &mut keys) {
-                        Ok(remaining) => remaining,
-                        Err((error, remaining)) => return Err(self.failed(error, untyped + remaining, jobs)),
-                    };
-                    let typed = composed.chars().count() - remaining;
-                    text.extend(composed.chars().take(typed));
-                    untyped += remaining;
-                    self.status.end_work();
-                }
-                Job::Finished(mut report, finished) => {
-                    report.number = finished.number;
-                    report.text = std::mem::take(&mut text);
-                    add_latencies(&mut report, &finished, &keys);
-                    keys.clear();
-                    on_report(*report);
-                }
-                Job::OwnWords(words) => {
-                    untyped += match self.type_text(&words, &mut Vec::new()) {
-                        Ok(remaining) => remaining,
-                        Err((error, remaining)) => return Err(self.failed(error, untyped + remaining, jobs)),
-                    };
-                    self.status.end_work();
-                }
-            }
-        }
-        if untyped > 0 { Err(Fault::Untyped(untyped)) } else { Ok(()) }
-    }
-
-    /// The keyboard failed with this many characters not typed, and those that wait.
-    fn failed(&self, error: KeyboardError, untyped: usize, jobs: &Receiver<Job>) -> Fault {
-        self.status.set_fault(Cause::Usb);
-        let waiting = jobs.try_iter().map(|job| match job {
-            Job::Text(text) => text.chars().count(),
-            Job::OwnWords(words) => words.chars().count(),
-            Job::Finished(..) => 0,
-        });
-        Fault::Keyboard(error, untyped + waiting.sum::<usize>())
-    }
-
-    /// Returns how many characters were not typed: because of a stop, or as an error because the keyboard failed.
-    fn type_text(
-        &mut self,
-        text: &str,
-        keys: &mut Vec<(Instant, Instant)>,
-    ) -> Result<usize, (KeyboardError, usize)> {
-        let away = &self.away;
-        // Asked before each character, and time and again while the host is away. Told to stop, it goes on typing, but
-        // no longer waits for a host.
-        let stop = || {
-            self.alive.mark();
-            self.stop.load(Ordering::Relaxed) && away.load(Ordering::Relaxed)
-        };
-        let host_away = |is_away| see_host(away, self.status, is_away);
-        match self.typist.type_text(text, stop, host_away) {
-            TypingOutcome::Done { first_key_at, last_key_at } => {
-                let (now, clock_now) = (Instant::now(), self.clock.now());
-                let instant = |at| now.checked_sub(clock_now.saturating_sub(at)).unwrap_or(now);
-                keys.extend(
-                    first_key_at.zip(last_key_at).map(|(first, last)| (instant(first), instant(last))),
-                );
-                Ok(0)
-            }
-            TypingOutcome::Stopped { remaining } => Ok(remaining),
-            TypingOutcome::Failed { error, remaining } => Err((error, remaining)),
-        }
-    }
-}
-
-/// Fill in the times that are known once the last key is up. `keys`: first and last key of each text.
-fn add_latencies(report: &mut DictationReport, finished: &Finished, keys: &[(Instant, Instant)]) {
-    let since_release = |at: Instant| at.saturating_duration_since(finished.released);
-    report.capture = finished.capture;
-    report.endpoint = since_release(finished.closed);
-    // Text of segments that ended before the release is there already; what counts is the text still to come.
-    let after: Vec<_> = keys.iter().filter(|(_, last)| *last >= finished.released).collect();
-    report.release_to_first_key = after.first().map(|(first, _)| since_release(*first));
-    report.release_to_last_key = after.last().map(|(_, last)| since_release(*last));
-    report.typing = after.last().map_or(Duration::ZERO, |(first, last)| *last - *first);
 }

@@ -50,8 +50,8 @@ pub struct Board {
     pub recogniser_cores: Vec<usize>,
     /// Cores for everything else, capture above all; those of the recogniser only where there is no other.
     pub other_cores: Vec<usize>,
-    /// Whether fused attention pays off in whisper.cpp on this processor.
-    pub flash_attention: bool,
+    /// Encoder positions that retries of one segment may cost; 1500 is the full context.
+    pub retry_positions: u16,
     /// The longest time-out that its hardware watchdog takes.
     pub watchdog_timeout_max: Option<Duration>,
     /// File of `board/overlays` that is merged into its device trees.

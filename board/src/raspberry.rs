@@ -68,10 +68,9 @@ pub(crate) fn board() -> Board {
         // Four cores on every board; interrupts and everything else on the first (irqaffinity=0 in cmdline.txt).
         recogniser_cores: vec![1, 2, 3],
         other_cores: vec![0],
-        // With 512 MB memory decides. Without it a retry at full context takes the program to 203 MB, which it does
-        // not give back; with it to 131 MB (x86-64, `oratype bench`). The price: 14 % more instructions at short
-        // contexts on a Cortex-A53 (9.80 against 8.62 G for 11 s of speech, counted in an emulator).
-        flash_attention: true,
+        // One retry, and not the widest context for what was short: on four Cortex-A53 every 100 positions are a
+        // noticeable wait.
+        retry_positions: 800,
         // bcm2835_wdt counts 20 bits of 1/65536 s.
         watchdog_timeout_max: Some(Duration::from_secs(15)),
         overlay: Some(OVERLAY_BCM283X),

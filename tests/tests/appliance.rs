@@ -14,6 +14,8 @@ use oratype::bench::manifest::Utterance;
 use oratype::models;
 use oratype::pipeline::Fault;
 use oratype::recognise::engine::EngineOptions;
+use oratype::recognise::policy::Decoding;
+use oratype::recognise::protocol::Engine;
 use oratype::recognise::supervisor::SupervisorOptions;
 use oratype::recognise::worker::WorkerOptions;
 use oratype::report::About;
@@ -171,12 +173,15 @@ fn run_until(
             program: program(),
             worker: WorkerOptions {
                 model,
+                any_model: false,
+                phrases: Vec::new(),
                 cores: Vec::new(),
-                engine: EngineOptions { threads: 1, flash_attention: true },
+                engine: EngineOptions { threads: 1 },
             },
             timeout: LIMIT,
             partition: None,
         },
+        engine: Engine::Product(Decoding::STANDARD),
         vad: Box::new(move || Ok(SileroVad::load(&vad_file)?)),
         watchdog: None,
         clock: Arc::new(MonotonicClock),

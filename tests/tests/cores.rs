@@ -59,7 +59,9 @@ fn recogniser_threads_run_on_different_cores() {
         program: program(),
         worker: WorkerOptions {
             model: models.join(models::WHISPER.name),
-            engine: EngineOptions { threads: cores.len(), flash_attention: true },
+            any_model: false,
+            phrases: Vec::new(),
+            engine: EngineOptions { threads: cores.len() },
             cores: cores.clone(),
         },
         timeout: Duration::from_secs(60),

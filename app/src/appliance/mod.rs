@@ -68,6 +68,8 @@ pub struct Options {
     pub settings: Settings,
     /// How recognisers are started.
     pub recogniser: SupervisorOptions,
+    /// How segments are recognised.
+    pub engine: Engine,
     /// Loads the speech detector, its weights checked.
     pub vad: Opener<SileroVad>,
     /// Reboots the machine when a thread is stuck; none where there is none.
@@ -96,7 +98,8 @@ pub fn run(
     lamp: impl FnMut(&Status, Timestamp) -> bool,
     stopping: &AtomicBool,
 ) -> Result<Vec<Fault>, BuildError> {
-    let Options { settings, recogniser, mut vad, watchdog, clock, reopen_pause, about, on_report } = options;
+    let Options { settings, recogniser, engine, mut vad, watchdog, clock, reopen_pause, about, on_report } =
+        options;
     let status = Arc::new(Status::default());
     let pause = reopen_pause;
     // First of all, so that the light shows the rest.
@@ -130,7 +133,7 @@ pub fn run(
             vad,
             recogniser: Recogniser::deferred(recogniser, Arc::clone(&status))?,
             status,
-            engine: Engine::Product,
+            engine,
             about,
             on_report,
         },

@@ -13,6 +13,8 @@ use oratype_hal::time::SimulatedClock;
 
 use super::*;
 use crate::recognise::engine::EngineOptions;
+use crate::recognise::policy::Decoding;
+use crate::recognise::protocol::Engine;
 use crate::recognise::worker::WorkerOptions;
 use crate::speech::silero::tests as silero_tests;
 use crate::typing::{TypingOutcome, Typist};
@@ -236,12 +238,15 @@ fn run_until(cause: Cause, vad: Opener<SileroVad>, microphone: Opener<Box<dyn Ca
             program: PathBuf::from("/bin/true"),
             worker: WorkerOptions {
                 model: PathBuf::from("none"),
+                any_model: false,
+                phrases: Vec::new(),
                 cores: Vec::new(),
-                engine: EngineOptions { threads: 1, flash_attention: false },
+                engine: EngineOptions { threads: 1 },
             },
             timeout: FOREVER,
             partition: None,
         },
+        engine: Engine::Product(Decoding::STANDARD),
         vad,
         watchdog: None,
         clock: Arc::new(SimulatedClock::new()),

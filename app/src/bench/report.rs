@@ -37,6 +37,12 @@ pub struct UtteranceResult {
     pub retries: Option<u32>,
     /// Segments that the utterance was recognised in.
     pub segments: Option<u32>,
+    /// Segments whose recognition had begun before the end of the speech was certain.
+    pub early_hits: Option<u32>,
+    /// Recognitions begun at a pause and given up because the speaker went on.
+    pub early_wasted: Option<u32>,
+    /// CPU time of the recogniser that those took, in milliseconds; part of `cpu_ms`.
+    pub wasted_cpu_ms: Option<f64>,
     /// Time in each stage.
     #[serde(flatten)]
     pub stages: StageTimes,
@@ -140,6 +146,32 @@ pub struct PeakRss {
     pub worker_mb: f64,
 }
 
+/// How the segments of all utterances were recognised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Segments {
+    /// All of them.
+    pub all: u32,
+    /// Recognitions that were done again with a wider context.
+    pub retries: u32,
+    /// Those whose recognition had begun before their end was certain.
+    pub early_hits: u32,
+    /// Recognitions begun early for nothing.
+    pub early_wasted: u32,
+}
+
+impl Segments {
+    fn of(results: &[UtteranceResult]) -> Option<Self> {
+        let sum = |field: fn(&UtteranceResult) -> Option<u32>| results.iter().filter_map(field).sum();
+        let segments = Self {
+            all: sum(|result| result.segments),
+            retries: sum(|result| result.retries),
+            early_hits: sum(|result| result.early_hits),
+            early_wasted: sum(|result| result.early_wasted),
+        };
+        (segments.all > 0).then_some(segments)
+    }
+}
+
 /// Mean and percentiles of one quantity over the utterances for which it was measured.
 ///
 /// A percentile is the nearest rank: the smallest measured value that at least that share of the values
@@ -194,6 +226,8 @@ pub struct Summary {
     pub rtf: Option<f64>,
     /// Peak memory, when it was measured.
     pub peak_rss: Option<PeakRss>,
+    /// What happened to segments, when it was counted.
+    pub segments: Option<Segments>,
     /// The rows of the table of times in milliseconds; a quantity that was never measured is left out.
     pub times_ms: Vec<(&'static str, Distribution)>,
 }
@@ -207,8 +241,9 @@ impl Summary {
         let (cpu_ms, timed_s) = timed.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
 
         type Time = fn(&UtteranceResult) -> Option<f64>;
-        let times: [(&str, Time); 10] = [
+        let times: [(&str, Time); 11] = [
             ("CPU per utterance", |result| result.cpu_ms),
+            ("of it early, in vain", |result| result.wasted_cpu_ms),
             ("capture", |result| result.stages.capture_ms),
             ("endpoint", |result| result.stages.endpoint_ms),
             ("queue", |result| result.stages.queue_ms),
@@ -227,6 +262,7 @@ impl Summary {
             audio_s: results.iter().filter_map(|result| result.duration_s).sum(),
             rtf: (timed_s > 0.0).then(|| cpu_ms / 1000.0 / timed_s),
             peak_rss,
+            segments: Segments::of(results),
             times_ms: times
                 .into_iter()
                 .filter_map(|(name, time)| Some((name, Distribution::of(results.iter().filter_map(time))?)))
@@ -257,6 +293,13 @@ impl fmt::Display for Summary {
         if let Some(PeakRss { app_mb, worker_mb }) = self.peak_rss {
             let sum = app_mb + worker_mb;
             writeln!(f, "{:<22}{sum:>9.1} MB app {app_mb:.1}, worker {worker_mb:.1}", "peak RSS")?;
+        }
+        if let Some(Segments { all, retries, early_hits, early_wasted }) = self.segments {
+            writeln!(
+                f,
+                "{:<22}{all:>9}   {retries} retries; {early_hits} begun early, {early_wasted} more in vain",
+                "segments"
+            )?;
         }
         if !self.times_ms.is_empty() {
             writeln!(f, "\n{:<22}{:>6}{:>9}{:>9}{:>9}{:>9}", "ms", "n", "mean", "p50", "p95", "p99")?;
@@ -324,6 +367,8 @@ mod tests {
         results[0].stages.decode_ms = Some(12.34);
         results[1].release_to_last_key_ms = Some(250.0);
         let rss = PeakRss { app_mb: 10.0, worker_mb: 80.5 };
+        (results[0].segments, results[1].segments) = (Some(1), Some(2));
+        (results[1].retries, results[1].early_hits, results[1].early_wasted) = (Some(3), Some(1), Some(4));
         let expected = "\
 utterances                    2   1 without an error
 words                         5   0 substituted, 1 deleted, 0 inserted
@@ -331,6 +376,7 @@ WER                       20.00 % 95 % interval 0.00 to 50.00
 audio                       4.0 s
 RTF                       0.050   CPU time of all threads / audio
 peak RSS                   90.5 MB app 10.0, worker 80.5
+segments                      3   3 retries; 1 begun early, 4 more in vain
 
 ms                         n     mean      p50      p95      p99
 CPU per utterance          2    100.0    100.0    100.0    100.0
@@ -365,6 +411,9 @@ release to last key        1    250.0    250.0    250.0    250.0
             "audio_ctx",
             "retries",
             "segments",
+            "early_hits",
+            "early_wasted",
+            "wasted_cpu_ms",
             "capture_ms",
             "endpoint_ms",
             "queue_ms",

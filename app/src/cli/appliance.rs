@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use oratype::appliance::{self, Devices, Options, REOPEN_PAUSE};
+use oratype::recognise::protocol::Engine;
 use oratype::report::About;
 use oratype::status::{Lamp, Status};
 use oratype_board::{Board, Pins};
@@ -84,6 +85,7 @@ pub(super) fn run(
         about: About { board: model, settings_problems },
         settings,
         recogniser,
+        engine: Engine::Product(parts::decoding(&board)),
         vad,
         watchdog,
         clock: clock.clone(),

@@ -9,16 +9,21 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use oratype::bench::manifest::{self, Utterance};
 use oratype::bench::report::{self, PeakRss, StageTimes, Summary, UtteranceResult};
 use oratype::metrics::{DictationReport, peak_rss_bytes, process_cpu};
 use oratype::pipeline::{Parts, Pipeline, Recogniser};
+use oratype::recognise::policy::{Decoding, Guards};
+use oratype::recognise::protocol;
 use oratype::report::About;
+use oratype::speech::SpeechDetector;
+use oratype_board::Board;
 use oratype_hal::hid::{Backspace, PrintKeyboard};
 use oratype_hal::time::MonotonicClock;
 
-use super::{Pace, Refusal, parts};
+use super::parts::{self, RELEASED_AFTER_MAX};
+use super::{Pace, Refusal};
 
 #[derive(Args)]
 pub(super) struct BenchArgs {
@@ -38,8 +43,66 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "FILE.jsonl")]
     out: Option<PathBuf>,
     /// How speech is recognised
-    #[arg(long, value_enum, default_value_t = super::Engine::Product)]
-    engine: super::Engine,
+    #[arg(long, value_enum, default_value_t = Engine::Product)]
+    engine: Engine,
+    /// Release the button so many milliseconds after the last word, as the speech detector hears it, instead of at the
+    /// end of the recording
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(..=RELEASED_AFTER_MAX.as_millis() as i64))]
+    released_after: Option<u16>,
+    /// Silence that the decoder sees behind each segment, in encoder positions of 20 ms
+    #[arg(long, value_name = "POSITIONS", default_value_t = Decoding::STANDARD.margin_positions)]
+    margin: u16,
+    /// Encoder positions that the retries of one segment may cost; without it what the board allows
+    #[arg(long, value_name = "POSITIONS")]
+    retries: Option<u16>,
+    /// Leave out a guard, to see what it is worth
+    #[arg(long, value_name = "GUARD", value_enum)]
+    without: Vec<Guard>,
+    /// The model file, instead of the one in the folder of models; whisper.cpp's formats
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+}
+
+/// How speech is recognised.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    /// Oratype's own way: context cut to the speech, guarded
+    Product,
+    /// whisper.cpp's own: the whole 30 s window, beam search of five; for comparison
+    FullContext,
+}
+
+/// What makes Oratype recognise again.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Guard {
+    /// More words than fit the time, or a loop
+    Endless,
+    /// The text ends before the speech
+    Unheard,
+    /// The model doubts its words
+    Doubt,
+    /// The text ends with the same words twice
+    Twice,
+}
+
+impl BenchArgs {
+    fn engine(&self, board: &Board) -> protocol::Engine {
+        let on = |guard| !self.without.contains(&guard);
+        let guards = Guards {
+            endless: on(Guard::Endless),
+            unheard: on(Guard::Unheard),
+            doubt: on(Guard::Doubt),
+            twice: on(Guard::Twice),
+        };
+        let standard = parts::decoding(board);
+        let retry_positions = self.retries.unwrap_or(standard.retry_positions);
+        match self.engine {
+            Engine::Product => {
+                protocol::Engine::Product(Decoding { margin_positions: self.margin, retry_positions, guards })
+            }
+            Engine::FullContext => protocol::Engine::FullContext,
+        }
+    }
 }
 
 /// Measure, or score what was measured.
@@ -69,8 +132,16 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
         settings.typing.report_interval = Duration::ZERO;
     }
     let (board, _) = parts::board(args.common.board.as_deref())?;
+    let mut recogniser = parts::recogniser(&args.common, &board, &settings);
+    if let Some(model) = &args.model {
+        (recogniser.worker.model, recogniser.worker.any_model) = (model.clone(), true);
+    }
     let files: Vec<_> = utterances.iter().map(|utterance| &utterance.path).collect();
-    let (source, button) = parts::recordings(&files, args.pace, &settings, true)?;
+    let releases = match args.released_after {
+        Some(after) => Some(releases(&utterances, Duration::from_millis(after.into()), &args.common)?),
+        None => None,
+    };
+    let (source, button) = parts::recordings(&files, args.pace, &settings, true, releases.as_deref())?;
     let turnstile = source.turnstile().ok_or("the recordings do not wait for each other")?;
     let (reports, finished) = channel();
     let pipeline = Pipeline::start(
@@ -80,9 +151,9 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
             keyboard: Box::new(PrintKeyboard::new(sink(), Backspace::Rubout)),
             clock: Arc::new(MonotonicClock),
             vad: parts::vad(&args.common)?,
-            recogniser: Recogniser::start(parts::recogniser(&args.common, &board, &settings))?,
+            recogniser: Recogniser::start(recogniser)?,
             status: Arc::default(),
-            engine: args.engine.into(),
+            engine: args.engine(&board),
             about: About::default(),
             on_report: Box::new(move |report| drop(reports.send(report))),
         },
@@ -117,6 +188,19 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
     Ok(Summary::of(&results, Some(peak)))
 }
 
+/// When the button comes up in each recording, from its beginning.
+fn releases(
+    utterances: &[Utterance],
+    after: Duration,
+    common: &super::Common,
+) -> Result<Vec<Duration>, Refusal> {
+    let mut detector = SpeechDetector::new(parts::vad(common)?);
+    utterances
+        .iter()
+        .map(|utterance| Ok(parts::speech_end(&utterance.path, &mut detector)? + after))
+        .collect()
+}
+
 fn not_written(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}; give a path in a folder that exists and has room", path.display())
 }
@@ -147,6 +231,9 @@ fn result_of(utterance: &Utterance, report: &DictationReport, cpu: Duration) -> 
         audio_ctx: Some(report.audio_ctx),
         retries: Some(report.retries),
         segments: Some(report.segments),
+        early_hits: Some(report.early_hits),
+        early_wasted: Some(report.early_wasted),
+        wasted_cpu_ms: ms(report.wasted_cpu),
         stages: StageTimes {
             capture_ms: ms(report.capture),
             endpoint_ms: ms(report.endpoint),

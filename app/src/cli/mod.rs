@@ -11,7 +11,6 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use oratype::recognise::engine::EngineOptions;
-use oratype::recognise::protocol;
 use oratype::recognise::worker::{self, WorkerOptions};
 
 /// Offline dictation keyboard: hold the button, speak, release, and the words are typed.
@@ -67,34 +66,18 @@ enum Pace {
     Fast,
 }
 
-/// How speech is recognised.
-#[derive(Clone, Copy, ValueEnum)]
-enum Engine {
-    /// Oratype's own way: context cut to the speech, guarded
-    Product,
-    /// whisper.cpp's own: the whole 30 s window, beam search of five; for comparison
-    FullContext,
-}
-
-impl From<Engine> for protocol::Engine {
-    fn from(engine: Engine) -> Self {
-        match engine {
-            Engine::Product => Self::Product,
-            Engine::FullContext => Self::FullContext,
-        }
-    }
-}
-
 #[derive(Args)]
 struct RecogniserArgs {
     #[arg(long)]
     model: PathBuf,
     #[arg(long)]
+    any_model: bool,
+    #[arg(long)]
     threads: usize,
+    #[arg(long, value_delimiter = '\n')]
+    phrases: Vec<String>,
     #[arg(long, value_delimiter = ',')]
     cores: Vec<usize>,
-    #[arg(long)]
-    flash_attention: bool,
 }
 
 /// A reason to stop, in one line, for people.
@@ -137,8 +120,10 @@ fn start_log(verbose: u8) {
 fn recogniser(args: RecogniserArgs) -> Result<ExitCode, Refusal> {
     worker::run(&WorkerOptions {
         model: args.model,
+        any_model: args.any_model,
+        phrases: args.phrases,
         cores: args.cores,
-        engine: EngineOptions { threads: args.threads, flash_attention: args.flash_attention },
+        engine: EngineOptions { threads: args.threads },
     })?;
     Ok(ExitCode::SUCCESS)
 }

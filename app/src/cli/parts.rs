@@ -6,18 +6,21 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use oratype::listen::frontend::FrontEnd;
 use oratype::models;
 use oratype::recognise::cores;
-use oratype::recognise::engine::EngineOptions;
+use oratype::recognise::engine::{EngineOptions, SAMPLE_RATE_HZ};
+use oratype::recognise::policy::Decoding;
 use oratype::recognise::supervisor::{OWN_PROGRAM, SupervisorOptions};
 use oratype::recognise::worker::WorkerOptions;
 use oratype::settings::Settings;
-use oratype::speech::SileroVad;
+use oratype::speech::{SileroVad, SpeechDetector};
 use oratype_board::Board;
 use oratype_hal::gpio::ScriptedButton;
 use oratype_hal::hid::{self, Backspace, Echo, Keyboard, PrintKeyboard, UinputKeyboard};
 use oratype_hal::pcm::alsa::{AlsaCapture, OpenError};
 use oratype_hal::pcm::wav::{self, WavOptions, WavSource};
+use oratype_hal::pcm::{Capture, Captured};
 use oratype_hal::time::MonotonicClock;
 use oratype_hal::{cpuset, sched};
 
@@ -121,12 +124,19 @@ pub(super) fn recogniser(common: &Common, board: &Board, settings: &Settings) ->
         program: OWN_PROGRAM.into(),
         worker: WorkerOptions {
             model: common.models.join(models::WHISPER.name),
+            any_model: false,
+            phrases: Vec::new(),
             cores,
-            engine: EngineOptions { threads, flash_attention: board.flash_attention },
+            engine: EngineOptions { threads },
         },
         timeout: settings.recogniser.timeout,
         partition,
     }
+}
+
+/// How segments are recognised on this board.
+pub(super) fn decoding(board: &Board) -> Decoding {
+    Decoding { retry_positions: board.retry_positions, ..Decoding::STANDARD }
 }
 
 /// Whether the board dictates by itself: it has a button, a light, and a USB port to type through.
@@ -151,14 +161,39 @@ pub(super) fn vad(common: &Common) -> Result<SileroVad, Refusal> {
     Ok(SileroVad::load(&path)?)
 }
 
+/// The longest that a button may come up after the last word of a recording.
+pub(super) const RELEASED_AFTER_MAX: Duration = Duration::from_secs(2);
+
+/// Where the speech in a recording ends, from its beginning, as the speech detector hears it; the recording's own end
+/// if there is none.
+pub(super) fn speech_end(file: &Path, detector: &mut SpeechDetector) -> Result<Duration, Refusal> {
+    let options = WavOptions { lead: Duration::ZERO, gap: Duration::ZERO, turnstile: false };
+    let mut source = WavSource::open(&[file], wav::Pace::Fast, options)?;
+    let mut period = vec![0; source.period_bytes_max()];
+    let mut front_end = None;
+    detector.reset();
+    while let Captured::Period(heard) = source.read_period(&mut period)? {
+        let front_end = match &mut front_end {
+            Some(present) => present,
+            none => none.insert(FrontEnd::new(heard.format, 0.0)?),
+        };
+        let bytes = heard.frames as usize * heard.format.frame_bytes();
+        front_end.process(&period[..bytes], |samples| detector.push(samples));
+    }
+    let samples = detector.evidence().span.map_or(detector.position(), |(_, end)| end);
+    Ok(Duration::from_micros(samples * 1_000_000 / SAMPLE_RATE_HZ as u64))
+}
+
 /// Recordings as a microphone, and a button that is held while each one plays.
 ///
-/// They follow each other like dictations do: with the tail of one, and silence, before the next.
+/// They follow each other like dictations do: with the tail of one, and silence, before the next. `releases` says for
+/// each how long after its beginning the button comes up; without it, that is when it ends.
 pub(super) fn recordings<P: AsRef<Path>>(
     files: &[P],
     pace: Pace,
     settings: &Settings,
     turnstile: bool,
+    releases: Option<&[Duration]>,
 ) -> Result<(WavSource, ScriptedButton), Refusal> {
     /// After the tail, so that no dictation ends in the beginning of the next.
     const AFTER_TAIL: Duration = Duration::from_millis(500);
@@ -168,10 +203,14 @@ pub(super) fn recordings<P: AsRef<Path>>(
     };
     // A very short recording is a hold all the same, not a tap.
     let held_min = settings.button.tap + settings.button.debounce;
-    let gap = held_min + settings.button.debounce + settings.audio.tail + AFTER_TAIL;
+    // Nobody releases later than this after the last word in a benchmark.
+    let gap = held_min + RELEASED_AFTER_MAX + settings.button.debounce + settings.audio.tail + AFTER_TAIL;
     let source = WavSource::open(files, pace, WavOptions { lead: Duration::ZERO, gap, turnstile })?;
     let schedule = source.schedule();
-    let held = schedule.iter().map(|played| (played.start, played.end.max(played.start + held_min)));
+    let held = schedule.iter().enumerate().map(|(index, played)| {
+        let end = releases.map_or(played.end, |releases| played.start + releases[index]);
+        (played.start, end.max(played.start + held_min))
+    });
     Ok((source, ScriptedButton::held(held)))
 }
 

@@ -68,11 +68,12 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
     let from_wav = args.mic.is_none();
     // What can be refused is looked at before the recogniser is started, a second later.
     let recordings = match from_wav {
-        true => Some(parts::recordings(&args.wav, args.pace, &settings, false)?),
+        true => Some(parts::recordings(&args.wav, args.pace, &settings, false, None)?),
         false => None,
     };
     let keyboard = parts::keyboard(args.type_to.as_ref().unwrap_or(&parts::TypeTo::Print), from_wav)?;
     let vad = parts::vad(&args.common)?;
+    let decoding = parts::decoding(&board);
     let recogniser = Recogniser::start(parts::recogniser(&args.common, &board, &settings))?;
     let (source, button): (Box<dyn Capture>, Box<dyn Button>) = match recordings {
         Some((source, button)) => (Box::new(source), Box::new(button)),
@@ -98,7 +99,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
             vad,
             recogniser,
             status: Arc::default(),
-            engine: Engine::Product,
+            engine: Engine::Product(decoding),
             about: About { board: model, settings_problems: Vec::new() },
             on_report: Box::new(move |report| {
                 if from_wav {

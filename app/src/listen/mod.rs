@@ -267,7 +267,7 @@ impl Outlet<'_> {
     /// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
     /// of empty dictations pile up behind a recogniser that hangs.
     fn send(&self, work: Work) {
-        if matches!(work, Work::Segment(_) | Work::Report) {
+        if matches!(work, Work::Segment(_) | Work::Confirm(..) | Work::Report) {
             self.status.begin_work();
         }
         let sent = match self.work.try_send(work) {

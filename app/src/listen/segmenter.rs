@@ -7,10 +7,13 @@
 //!  ────────┼─────────────────┼─────────────────┼─────────┼──────
 //!   pre-roll├─ segment 1 ────┼─ segment 2 ─────┼── tail ─┤
 //! ```
+//!
+//! As soon as the speaker falls silent, what would be the segment if it ended here is handed on as [`Work::Early`]. If
+//! nothing more is said it is confirmed, else withdrawn. Both are the same samples, so the text does not depend on it.
 
 use std::time::{Duration, Instant};
 
-use crate::recognise::audio::{Pool, Slot};
+use crate::recognise::audio::{Pool, Slot, Ticket};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
 use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX};
 use crate::speech::{SpeechDetector, SpeechEvidence};
@@ -28,8 +31,13 @@ const QUIET_SEARCH_SAMPLES: usize = 8 * SAMPLE_RATE_HZ;
 const QUIET_LEFT_OVER_SAMPLES: usize = SAMPLE_RATE_HZ;
 /// Length of the stretch whose loudness counts there: shorter than a syllable, longer than a pitch period.
 const QUIET_WINDOW_SAMPLES: usize = SAMPLE_RATE_HZ / 20;
-/// Silence kept around the speech of a segment. Words that the detector misses at its edges are within it.
-const EDGE_SILENCE_SAMPLES: usize = SAMPLE_RATE_HZ / 2;
+/// Silence kept before the speech of a segment. A word that the detector hears late is within it.
+const EDGE_BEFORE_SAMPLES: usize = SAMPLE_RATE_HZ / 2;
+/// Silence kept behind it: a quarter of a second, in which a word dies away. Half a pause at most, so that a cut in the
+/// middle of one leaves it whole.
+const EDGE_AFTER_SAMPLES: usize = SAMPLE_RATE_HZ / 4;
+/// After so much silence the open segment is recognised early: when all of it that would be kept is there.
+const EARLY_SILENCE_SAMPLES: u64 = EDGE_AFTER_SAMPLES as u64;
 /// While nobody has spoken yet, this much is kept and the rest forgotten.
 const UNSPOKEN_KEPT_SAMPLES: usize = SAMPLE_RATE_HZ;
 /// After the release, silence is certain when it has lasted this long (150 ms: longer than the closure of a stop
@@ -39,6 +47,7 @@ const CERTAIN_SILENCE_SAMPLES: u64 = (SAMPLE_RATE_HZ * 15 / 100) as u64;
 const _: () =
     assert!(CUT_AT_SAMPLES + SAMPLE_RATE_HZ <= SEGMENT_SAMPLES_MAX, "room for the periods of a second");
 const _: () = assert!(QUIET_SEARCH_SAMPLES < CUT_AT_SAMPLES);
+const _: () = assert!(2 * EDGE_AFTER_SAMPLES as u64 <= PAUSE_SAMPLES);
 
 /// Times that dictations are judged by.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +58,8 @@ pub struct SegmenterOptions {
     pub tail: Duration,
     /// A latched dictation ends after this much silence; zero for never.
     pub end_after_silence: Duration,
+    /// Hand on the open segment early.
+    pub early: bool,
 }
 
 /// A stretch of sound to be recognised.
@@ -61,6 +72,15 @@ pub struct Segment {
     pub evidence: SpeechEvidence,
     /// When it was complete.
     pub closed: Instant,
+    /// Where it was recognised early, the mark by which it may be withdrawn.
+    pub ticket: Option<Ticket>,
+}
+
+impl Segment {
+    /// Nobody needs its text any more.
+    pub fn is_withdrawn(&self) -> bool {
+        self.ticket.is_some_and(|ticket| self.slot.is_withdrawn(ticket))
+    }
 }
 
 /// The end of a dictation: all its segments have been delivered.
@@ -80,6 +100,12 @@ pub struct Finished {
 pub enum Work {
     /// Recognise this.
     Segment(Segment),
+    /// Recognise this, which may become a segment. Hold the text back until it is confirmed or withdrawn.
+    Early(Segment),
+    /// The early segment is one. What the speech detector thinks of it by now, and when it was complete.
+    Confirm(SpeechEvidence, Instant),
+    /// The early segment is none: the speaker went on.
+    Withdraw,
     /// The dictation is over.
     Finished(Finished),
     /// Between dictations: tell how the device is.
@@ -114,6 +140,8 @@ pub struct Segmenter {
     used_until: u64,
     dictation: Option<Dictation>,
     started: u64,
+    /// The last one given out.
+    ticket: Ticket,
 }
 
 struct Dictation {
@@ -125,6 +153,34 @@ struct Dictation {
     detector_start: u64,
     /// Position and time of the release, once it came.
     release: Option<(u64, Release)>,
+    /// What was handed on early and is neither confirmed nor withdrawn.
+    early: Option<(Stretch, Ticket)>,
+}
+
+/// Where in the stream a segment lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    start: u64,
+    end: u64,
+    /// End of its last word.
+    speech_end: u64,
+}
+
+impl Dictation {
+    /// The speech in the slot so far, with a little silence around it; `None` if there is none.
+    fn speech(&self, evidence: &SpeechEvidence) -> Option<Stretch> {
+        let (first, last) = evidence.span.filter(|_| evidence.is_speech())?;
+        let (first, last) = (self.detector_start + first, self.detector_start + last);
+        let slot_end = self.slot_start + self.slot.samples().len() as u64;
+        let start = first.saturating_sub(EDGE_BEFORE_SAMPLES as u64).clamp(self.slot_start, slot_end);
+        let end = (last + EDGE_AFTER_SAMPLES as u64).min(slot_end).max(start);
+        Some(Stretch { start, end, speech_end: last.clamp(start, end) })
+    }
+
+    /// The place of a stretch in the slot.
+    fn in_slot(&self, stretch: Stretch) -> std::ops::Range<usize> {
+        (stretch.start - self.slot_start) as usize..(stretch.end - self.slot_start) as usize
+    }
 }
 
 impl Segmenter {
@@ -140,6 +196,7 @@ impl Segmenter {
             used_until: 0,
             dictation: None,
             started: 0,
+            ticket: Ticket::default(),
         }
     }
 
@@ -168,8 +225,14 @@ impl Segmenter {
         self.detector.push(slot.samples());
         let number = self.started;
         self.started += 1;
-        self.dictation =
-            Some(Dictation { number, slot, slot_start, detector_start: slot_start, release: None });
+        self.dictation = Some(Dictation {
+            number,
+            slot,
+            slot_start,
+            detector_start: slot_start,
+            release: None,
+            early: None,
+        });
         Ok(())
     }
 
@@ -203,6 +266,12 @@ impl Segmenter {
     pub fn settle(&mut self, latched: bool, sink: &mut impl FnMut(Work)) -> Result<bool, NoRoom> {
         let Some(dictation) = &mut self.dictation else { return Ok(false) };
         let silence = self.detector.silence_samples();
+        if silence == 0
+            && let Some((_, ticket)) = dictation.early.take()
+        {
+            self.pool.withdraw(ticket);
+            sink(Work::Withdraw);
+        }
         if let Some((released, _)) = dictation.release {
             let tail_end = released + samples(self.options.tail);
             let silent = silence >= CERTAIN_SILENCE_SAMPLES && self.position >= released;
@@ -227,8 +296,26 @@ impl Segmenter {
         } else if length >= CUT_AT_SAMPLES {
             let at = quietest(dictation.slot.samples());
             self.cut(at, sink)?;
+        } else if self.options.early && silence >= EARLY_SILENCE_SAMPLES {
+            self.recognise_early(sink);
         }
         Ok(false)
+    }
+
+    /// Hand on the open segment as it would be if nothing more were said, once. Not at the cost of a segment that is one:
+    /// the last free slot is left alone.
+    fn recognise_early(&mut self, sink: &mut impl FnMut(Work)) {
+        let Some(dictation) = &mut self.dictation else { return };
+        let evidence = *self.detector.evidence();
+        if dictation.early.is_some() || self.pool.free() < 2 {
+            return;
+        }
+        let Some(stretch) = dictation.speech(&evidence) else { return };
+        let Some(mut slot) = self.pool.take() else { return };
+        slot.append(&dictation.slot.samples()[dictation.in_slot(stretch)]);
+        self.ticket = self.ticket.next();
+        dictation.early = Some((stretch, self.ticket));
+        sink(Work::Early(segment(slot, stretch, evidence, Instant::now(), Some(self.ticket))));
     }
 
     /// End the dictation, whatever state it is in.
@@ -240,16 +327,9 @@ impl Segmenter {
         let closed = Instant::now();
         let release =
             dictation.release.map_or(Release { at: closed, capture: Duration::ZERO }, |(_, release)| release);
-        let offset = dictation.slot_start - dictation.detector_start;
-        if let Some(segment) = segment(dictation.slot, offset, evidence, closed) {
-            sink(Work::Segment(segment));
-        }
-        sink(Work::Finished(Finished {
-            number: dictation.number,
-            released: release.at,
-            capture: release.capture,
-            closed,
-        }));
+        let (number, released) = (dictation.number, release.at);
+        self.close(dictation, evidence, closed, sink);
+        sink(Work::Finished(Finished { number, released, capture: release.capture, closed }));
     }
 
     /// Close the segment at sample `at` of its slot; what follows goes to a new one.
@@ -262,17 +342,46 @@ impl Segmenter {
         let Some(dictation) = &mut self.dictation else { return Ok(()) };
         next.append(&dictation.slot.samples()[at..]);
         dictation.slot.truncate(at);
-        let slot = std::mem::replace(&mut dictation.slot, next);
-        let offset = dictation.slot_start - dictation.detector_start;
-        if let Some(segment) = segment(slot, offset, self.detector.take_evidence(), Instant::now()) {
-            sink(Work::Segment(segment));
-        }
-        dictation.slot_start += at as u64;
+        let slot_start = dictation.slot_start + at as u64;
+        let rest = Dictation {
+            number: dictation.number,
+            slot: next,
+            slot_start,
+            detector_start: slot_start,
+            release: dictation.release,
+            early: None,
+        };
+        let closed = std::mem::replace(dictation, rest);
         // The detector begins anew with the next segment, so that its evidence covers all of it.
-        dictation.detector_start = dictation.slot_start;
+        let evidence = self.detector.take_evidence();
         self.detector.reset();
         self.detector.push(dictation.slot.samples());
+        self.close(closed, evidence, Instant::now(), sink);
         Ok(())
+    }
+
+    /// Hand on the segment in the slot, or confirm that it was.
+    fn close(
+        &self,
+        mut dictation: Dictation,
+        evidence: SpeechEvidence,
+        closed: Instant,
+        sink: &mut impl FnMut(Work),
+    ) {
+        let stretch = dictation.speech(&evidence);
+        match dictation.early {
+            Some((early, _)) if Some(early) == stretch => return sink(Work::Confirm(evidence, closed)),
+            Some((_, ticket)) => {
+                self.pool.withdraw(ticket);
+                sink(Work::Withdraw);
+            }
+            None => {}
+        }
+        let Some(stretch) = stretch else { return };
+        let kept = dictation.in_slot(stretch);
+        dictation.slot.truncate(kept.end);
+        dictation.slot.discard_front(kept.start);
+        sink(Work::Segment(segment(dictation.slot, stretch, evidence, closed, None)));
     }
 
     fn take_slot(&self) -> Result<Slot, NoRoom> {
@@ -284,17 +393,16 @@ fn samples(duration: Duration) -> u64 {
     duration.as_micros() as u64 * SAMPLE_RATE_HZ as u64 / 1_000_000
 }
 
-/// The speech in `slot`, long silence cut off both ends; `None` if there is none. `offset` is the slot's first
-/// sample in the detector's count.
-fn segment(mut slot: Slot, offset: u64, evidence: SpeechEvidence, closed: Instant) -> Option<Segment> {
-    let (first, last) = evidence.span.filter(|_| evidence.is_speech())?;
-    let in_slot = |position: u64| position.saturating_sub(offset) as usize;
-    let begin = in_slot(first).saturating_sub(EDGE_SILENCE_SAMPLES).min(slot.samples().len());
-    slot.truncate(in_slot(last) + EDGE_SILENCE_SAMPLES);
-    slot.discard_front(begin);
-    let speech_end = (in_slot(last) - begin).min(slot.samples().len());
+/// What lies in `slot` as a segment; from now on the slot is the recogniser's.
+fn segment(
+    slot: Slot,
+    stretch: Stretch,
+    evidence: SpeechEvidence,
+    closed: Instant,
+    ticket: Option<Ticket>,
+) -> Segment {
     slot.hand_over();
-    Some(Segment { slot, speech_end, evidence, closed })
+    Segment { slot, speech_end: (stretch.speech_end - stretch.start) as usize, evidence, closed, ticket }
 }
 
 /// The middle of the quietest stretch in the last part of `samples`.

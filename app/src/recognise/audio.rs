@@ -8,12 +8,14 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use serde::{Deserialize, Serialize};
 
 use crate::sizes::{SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS, SLOT_SAMPLES};
 
@@ -21,7 +23,21 @@ use crate::sizes::{SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS, SLOT_SAMPLES};
 const _: () =
     assert!((SLOT_SAMPLES * size_of::<f32>()).is_multiple_of(1 << 16) && SEGMENT_SAMPLES_MAX <= SLOT_SAMPLES);
 
-const POOL_BYTES: usize = SEGMENT_SLOTS * SLOT_SAMPLES * size_of::<f32>();
+const SLOTS_BYTES: usize = SEGMENT_SLOTS * SLOT_SAMPLES * size_of::<f32>();
+/// The slots, and a page (of up to 64 KiB) behind them for what is told while the recogniser works.
+const POOL_BYTES: usize = SLOTS_BYTES + (1 << 16);
+
+/// Marks a segment that is recognised before it is known to be one. Later ones are greater; 0 marks none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ticket(u32);
+
+impl Ticket {
+    /// The one after this. In dictations without end it would take a century to run out.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
 
 /// The memory of the pool, mapped into this process.
 struct Mapping(NonNull<c_void>);
@@ -44,6 +60,17 @@ impl Mapping {
         assert!(index < SEGMENT_SLOTS);
         // SAFETY: the index was checked, so the result lies inside the mapping; pages are aligned for f32.
         unsafe { self.0.cast::<f32>().add(index * SLOT_SAMPLES) }
+    }
+
+    /// The last ticket that was withdrawn. Withdrawn in order, so all before it are over too.
+    fn withdrawn(&self) -> &AtomicU32 {
+        // SAFETY: the page behind the slots is inside the mapping, aligned, zero at first, and only ever used as this
+        // atomic by both processes.
+        unsafe { self.0.cast::<u8>().add(SLOTS_BYTES).cast::<AtomicU32>().as_ref() }
+    }
+
+    fn is_withdrawn(&self, ticket: Ticket) -> bool {
+        self.withdrawn().load(Ordering::Relaxed) >= ticket.0
     }
 
     /// Let go of this process's page table entries for a slot. The memory itself, and what is in it, stays; the
@@ -119,6 +146,16 @@ impl Pool {
         SharedMemory(Arc::clone(&self.memory))
     }
 
+    /// Free slots.
+    pub fn free(&self) -> usize {
+        self.free.lock().len()
+    }
+
+    /// Nobody needs the text of the segment with this ticket any more.
+    pub fn withdraw(&self, ticket: Ticket) {
+        self.mapping.withdrawn().fetch_max(ticket.0, Ordering::Relaxed);
+    }
+
     /// A free slot, if there is one.
     pub fn take(&self) -> Option<Slot> {
         let index = self.free.lock().pop()?;
@@ -153,6 +190,11 @@ impl Slot {
     /// Its number in the shared memory.
     pub fn index(&self) -> u32 {
         self.index as u32
+    }
+
+    /// Whether the segment with this ticket was withdrawn.
+    pub fn is_withdrawn(&self, ticket: Ticket) -> bool {
+        self.mapping.is_withdrawn(ticket)
     }
 
     /// What was written so far.
@@ -213,6 +255,11 @@ impl AudioView {
     /// Map what the program handed over.
     pub fn new(memory: OwnedFd) -> Result<Self, Errno> {
         Ok(Self(Mapping::new(memory.as_fd(), ProtFlags::PROT_READ)?))
+    }
+
+    /// Whether the segment with this ticket was withdrawn.
+    pub fn is_withdrawn(&self, ticket: Ticket) -> bool {
+        self.0.is_withdrawn(ticket)
     }
 
     /// The recogniser is through with the segment in this slot.

@@ -3,7 +3,6 @@
 //!
 //! What to decode with (context, retries) is decided in [`super::policy`]; here one attempt is made as asked.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use whisper_rs::{
@@ -11,8 +10,10 @@ use whisper_rs::{
     WhisperTokenId,
 };
 
+use super::bias::{Bias, Place, Tokens};
 use super::guard;
 use super::mel::MelSpectrogram;
+use super::sampler::{Sampler, TokenKinds};
 
 /// Samples per second of everything the model hears.
 pub const SAMPLE_RATE_HZ: usize = 16_000;
@@ -22,17 +23,11 @@ pub const SAMPLES_PER_POSITION: usize = 320;
 pub const AUDIO_CTX_FULL: usize = 1500;
 /// Tokens one attempt may produce: half the decoder's text context, as in the reference implementation.
 const TOKENS_MAX: usize = 224;
-/// The latest first time stamp, in positions: speech is taken to begin in the first second (as whisper.cpp's
-/// `max_initial_ts`).
-const FIRST_TIMESTAMP_MAX: usize = 50;
-
 /// How the recogniser runs.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineOptions {
     /// Threads; at most the cores that are really free, because ggml's threads spin while they wait.
     pub threads: usize,
-    /// Fused attention kernel: cheaper on x86, dearer on ARM at short contexts.
-    pub flash_attention: bool,
 }
 
 /// What went wrong in whisper.cpp.
@@ -56,6 +51,10 @@ pub struct Sound<'a> {
     pub samples: &'a [f32],
     /// Where the last word in it ends, samples.
     pub speech_end: usize,
+    /// Tokens of the text before it, in which it goes on.
+    pub prompt: &'a [WhisperTokenId],
+    /// Asked before each step: whether nobody needs the text any more.
+    pub is_withdrawn: &'a dyn Fn() -> bool,
 }
 
 /// How one attempt decodes.
@@ -76,6 +75,8 @@ pub enum Ending {
     Loop,
     /// More tokens than anybody can say in that time.
     TooLong,
+    /// Nobody needs it any more.
+    Withdrawn,
 }
 
 /// What one attempt gave.
@@ -104,31 +105,29 @@ pub struct Engine {
     context: WhisperContext,
     mel: MelSpectrogram,
     threads: usize,
-    vocabulary: Vocabulary,
+    kinds: TokenKinds,
+    bias: Bias,
     /// The audio context that whisper.cpp was told last; 0 for none.
     audio_ctx: usize,
 }
 
-/// Where the kinds of tokens lie.
-#[derive(Clone, Copy)]
-struct Vocabulary {
-    end_of_text: usize,
-    start_of_transcript: WhisperTokenId,
-    no_timestamps: WhisperTokenId,
-    no_speech: usize,
-    first_timestamp: usize,
-    blank: Option<usize>,
-}
-
 impl Engine {
     /// Load the model and make the state. Everything that recognition needs is allocated here.
-    pub fn load(model: &Path, options: EngineOptions) -> Result<Self, EngineError> {
+    ///
+    /// `phrases` are favoured: words and names that the speaker uses.
+    pub fn load(
+        model: &std::path::Path,
+        options: EngineOptions,
+        phrases: &[String],
+    ) -> Result<Self, EngineError> {
         let mut parameters = WhisperContextParameters::default();
-        parameters.use_gpu(false).flash_attn(options.flash_attention);
+        // Fused attention works on blocks of 256 positions and masks none of what it adds to a context: rows that an
+        // earlier segment left there would be heard. It is dearer at short contexts too.
+        parameters.use_gpu(false).flash_attn(false);
         let context = WhisperContext::new_with_params(model, parameters).map_err(EngineError::Load)?;
         let state = context.create_state().map_err(EngineError::Load)?;
         let blank = context.tokenize(" ", 4).ok().and_then(|t| t.first().map(|&id| id as usize));
-        let vocabulary = Vocabulary {
+        let kinds = TokenKinds {
             end_of_text: context.token_eot() as usize,
             start_of_transcript: context.token_sot(),
             no_timestamps: context.token_not(),
@@ -137,7 +136,8 @@ impl Engine {
             blank,
         };
         let mel = MelSpectrogram::for_model(model)?;
-        Ok(Self { state, context, mel, threads: options.threads, vocabulary, audio_ctx: 0 })
+        let bias = bias(&context, kinds, phrases);
+        Ok(Self { state, context, mel, threads: options.threads, kinds, bias, audio_ctx: 0 })
     }
 
     /// Recognise a segment once.
@@ -190,37 +190,71 @@ impl Engine {
         let speech_end = segment.speech_end / SAMPLES_PER_POSITION;
         let token_cap = guard::token_cap(segment.samples.len()).min(TOKENS_MAX);
         let mut past = 0;
-        self.step(self.vocabulary.start_of_transcript, &mut past)?;
-        let no_speech_prob = probability(self.state.get_logits()?, self.vocabulary.no_speech);
-        if !attempt.timestamps {
-            self.step(self.vocabulary.no_timestamps, &mut past)?;
+        if !segment.prompt.is_empty() {
+            let before: Vec<_> =
+                std::iter::once(self.context.token_prev()).chain(segment.prompt.iter().copied()).collect();
+            self.state.decode(&before, past, self.threads)?;
+            past += before.len();
         }
-        let mut sampler = Sampler::new(self.vocabulary, attempt.timestamps, speech_end);
-        let mut tokens = Vec::with_capacity(token_cap);
-        let mut logprobs = Vec::with_capacity(token_cap + 1);
+        self.step(self.kinds.start_of_transcript, &mut past)?;
+        let no_speech_prob = probability(self.state.get_logits()?, self.kinds.no_speech);
+        if !attempt.timestamps {
+            self.step(self.kinds.no_timestamps, &mut past)?;
+        }
+        let mut path = Path::new(Sampler::new(self.kinds, attempt.timestamps, speech_end), past, token_cap);
+        let mut detour: Option<Detour> = None;
+        // Where decoding went back to: what the model said there.
+        let mut gone_back: Option<Vec<f32>> = None;
         let ending = loop {
-            let choice = sampler.choose(self.state.get_logits()?);
-            let is_text = choice.token < self.vocabulary.end_of_text;
+            let logits = gone_back.as_deref().map_or_else(|| self.state.get_logits(), Ok)?;
+            // A phrase that was tried here and given up is not tried again.
+            let place = detour.as_ref().map_or(Place::START, |detour| detour.place);
+            let bonuses = self.bias.bonuses(place).filter(|_| gone_back.is_none());
+            let before = (!self.bias.is_empty() && detour.is_none()).then(|| path.clone());
+            let choice = path.sampler.choose(logits, bonuses);
             log::trace!("token {} ({:.2})", choice.token, choice.logprob);
-            if choice.token <= self.vocabulary.end_of_text {
-                logprobs.push(choice.logprob);
+            match (self.bias.step(place, choice.token), detour.take(), before) {
+                (Some(place), None, Some(before)) if gone_back.is_none() => {
+                    detour =
+                        Some(Detour { place, favoured: choice.favoured, before, logits: logits.to_vec() });
+                }
+                (Some(place), Some(on), _) => {
+                    detour = Some(Detour { place, favoured: on.favoured || choice.favoured, ..on });
+                }
+                (None, Some(on), _)
+                    if on.favoured && !(self.bias.ends(place) && self.begins_word(choice.token)) =>
+                {
+                    path = on.before;
+                    gone_back = Some(on.logits);
+                    continue;
+                }
+                _ => {}
             }
-            if choice.token == self.vocabulary.end_of_text || sampler.past_the_end() {
+            gone_back = None;
+            let is_text = choice.token < self.kinds.end_of_text;
+            if choice.token <= self.kinds.end_of_text {
+                path.logprobs.push(choice.logprob);
+            }
+            if choice.token == self.kinds.end_of_text || path.sampler.past_the_end() {
                 break Ending::EndOfText;
             }
             if is_text {
-                tokens.push(choice.token as WhisperTokenId);
-                if let Some(first_round) = guard::repetition(&tokens) {
-                    tokens.truncate(first_round);
-                    logprobs.truncate(first_round);
+                path.tokens.push(choice.token as WhisperTokenId);
+                if let Some(first_round) = guard::repetition(&path.tokens) {
+                    path.tokens.truncate(first_round);
+                    path.logprobs.truncate(first_round);
                     break Ending::Loop;
                 }
             }
-            if tokens.len() >= token_cap || past >= 2 * TOKENS_MAX {
+            if path.tokens.len() >= token_cap || path.past >= 2 * TOKENS_MAX {
                 break Ending::TooLong;
             }
-            self.step(choice.token as WhisperTokenId, &mut past)?;
+            if (segment.is_withdrawn)() {
+                break Ending::Withdrawn;
+            }
+            self.step(choice.token as WhisperTokenId, &mut path.past)?;
         };
+        let Path { sampler, tokens, logprobs, .. } = path;
         let mean_logprob = logprobs.iter().sum::<f32>() / logprobs.len().max(1) as f32;
         Ok(Decoded {
             tokens,
@@ -233,8 +267,17 @@ impl Engine {
         })
     }
 
-    /// One decoder step. Tokens are fed one by one, also those of the prompt: whisper-rs shows the logits of a
-    /// batch's first token only.
+    /// Whether a token begins a word, or ends one: it is not the rest of the word before it.
+    fn begins_word(&self, token: usize) -> bool {
+        token >= self.kinds.end_of_text
+            || self
+                .context
+                .token_to_bytes(token as WhisperTokenId)
+                .is_ok_and(|bytes| bytes.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
+    }
+
+    /// One decoder step. Tokens whose logits are wanted are fed one by one: whisper-rs shows those of a batch's first
+    /// token only.
     fn step(&mut self, token: WhisperTokenId, past: &mut usize) -> Result<(), WhisperError> {
         self.state.decode(&[token], *past, self.threads)?;
         *past += 1;
@@ -273,7 +316,7 @@ impl Engine {
                 let Some(token) = segment.get_token(index) else { continue };
                 logprob_sum += token.token_data().plog;
                 count += 1;
-                if (token.token_id() as usize) < self.vocabulary.end_of_text {
+                if (token.token_id() as usize) < self.kinds.end_of_text {
                     tokens.push(token.token_id());
                 }
             }
@@ -291,112 +334,44 @@ impl Engine {
     }
 }
 
-struct Choice {
-    token: usize,
-    logprob: f32,
+fn bias(context: &WhisperContext, kinds: TokenKinds, phrases: &[String]) -> Bias {
+    if phrases.is_empty() {
+        return Bias::default();
+    }
+    let bytes = |token| context.token_to_bytes(token as WhisperTokenId).unwrap_or_default().to_vec();
+    let tokens = Tokens::new((0..kinds.end_of_text).map(bytes));
+    Bias::new(phrases.iter().flat_map(|phrase| tokens.spellings(phrase)))
 }
 
-/// Greedy choice under Whisper's rules for time stamps (OpenAI `decoding.py`, `ApplyTimestampRules`).
-struct Sampler {
-    vocabulary: Vocabulary,
-    timestamps: bool,
-    /// Kinds of the last two tokens: were they time stamps?
-    last_two: [bool; 2],
-    produced: usize,
-    /// Time stamps may not go back: the earliest allowed, in positions.
-    earliest: usize,
-    /// Where the last word ends, in positions.
-    speech_end: usize,
-    /// The last closing time stamp.
-    closed_at: usize,
+/// What was decoded so far.
+#[derive(Clone)]
+struct Path {
+    sampler: Sampler,
+    tokens: Vec<WhisperTokenId>,
+    logprobs: Vec<f32>,
+    past: usize,
 }
 
-impl Sampler {
-    fn new(vocabulary: Vocabulary, timestamps: bool, speech_end: usize) -> Self {
+impl Path {
+    fn new(sampler: Sampler, past: usize, tokens_max: usize) -> Self {
         Self {
-            vocabulary,
-            timestamps,
-            last_two: [true, true],
-            produced: 0,
-            earliest: 0,
-            speech_end,
-            closed_at: 0,
+            sampler,
+            tokens: Vec::with_capacity(tokens_max),
+            logprobs: Vec::with_capacity(tokens_max + 1),
+            past,
         }
     }
+}
 
-    /// The text is closed and nobody speaks any more: what would follow is made up.
-    fn past_the_end(&self) -> bool {
-        self.closed_at > 0 && self.closed_at >= self.speech_end
-    }
-
-    fn choose(&mut self, logits: &[f32]) -> Choice {
-        let v = self.vocabulary;
-        let initial = self.produced == 0;
-        let [before_last, last] = self.last_two;
-        let first_timestamp = v.first_timestamp.min(logits.len());
-
-        // Where a time stamp is possible at all, and where text is.
-        let (text_allowed, stamp_allowed) = match (self.timestamps, initial, before_last, last) {
-            (false, ..) => (true, false),
-            (true, true, ..) => (false, true),
-            (true, false, true, true) => (true, false),
-            (true, false, false, true) => (false, true),
-            (true, false, _, false) => (true, true),
-        };
-        let mut best = Choice { token: v.end_of_text, logprob: f32::NEG_INFINITY };
-        let mut best_text = f32::NEG_INFINITY;
-        if text_allowed {
-            for (token, &logit) in logits[..v.end_of_text].iter().enumerate() {
-                if logit > best_text && !(initial && Some(token) == v.blank) {
-                    best_text = logit;
-                    best.token = token;
-                }
-            }
-        }
-        if !initial && logits[v.end_of_text] > best_text {
-            best_text = logits[v.end_of_text];
-            best.token = v.end_of_text;
-        }
-        let (from, to) = if initial {
-            (first_timestamp, (first_timestamp + FIRST_TIMESTAMP_MAX + 1).min(logits.len()))
-        } else {
-            (first_timestamp + self.earliest, logits.len())
-        };
-        let stamps = if stamp_allowed && from < to { &logits[from..to] } else { &[] };
-        let (mut best_stamp, mut stamp_token) = (f32::NEG_INFINITY, from);
-        for (offset, &logit) in stamps.iter().enumerate() {
-            if logit > best_stamp {
-                best_stamp = logit;
-                stamp_token = from + offset;
-            }
-        }
-        let maximum = best_text.max(best_stamp);
-        let stamps_sum: f32 = stamps.iter().map(|&logit| (logit - maximum).exp()).sum();
-        // All time stamps together against the best word: the rule that makes the model use them at all.
-        let is_stamp = stamps_sum > 0.0 && stamps_sum.ln() + maximum > best_text;
-        let chosen = if is_stamp {
-            best.token = stamp_token;
-            best_stamp
-        } else {
-            best_text
-        };
-        let words = if text_allowed { &logits[..v.end_of_text] } else { &[] };
-        let end = if !initial { &logits[v.end_of_text..=v.end_of_text] } else { &[] };
-        let text_sum: f32 = words.iter().chain(end).map(|&logit| (logit - maximum).exp()).sum();
-        best.logprob = (chosen - maximum) - (text_sum + stamps_sum).ln();
-
-        if is_stamp {
-            let position = best.token - first_timestamp;
-            // The closing time stamp may equal the opening one of the next stretch, not the other way round.
-            self.earliest = position + usize::from(last);
-            if !initial && !last {
-                self.closed_at = position;
-            }
-        }
-        self.last_two = [last, is_stamp];
-        self.produced += 1;
-        best
-    }
+/// A listed phrase that is being followed.
+struct Detour {
+    /// How far.
+    place: Place,
+    /// Without the bonus some other token would have been chosen.
+    favoured: bool,
+    /// The way back: what was decoded before it, and what the model said there.
+    before: Path,
+    logits: Vec<f32>,
 }
 
 /// Softmax probability of one token.

@@ -1,24 +1,31 @@
 //! How a segment is recognised: the context to try, and what makes a result doubtful enough to try again.
 
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
 use super::engine::{
     AUDIO_CTX_FULL, Attempt, Decoded, Ending, Engine, EngineError, SAMPLES_PER_POSITION, Sound,
 };
 use super::guard;
-use super::protocol::{Text, Transcript};
+use super::protocol::{PROMPT_TOKENS_MAX, Prompt, Text, Transcript};
 use crate::sizes::SEGMENT_SAMPLES_MAX;
 
-/// Silence that the decoder gets to see behind the segment, in encoder positions, at least. See ARCHITECTURE.md for
-/// the measurements.
-const MARGIN_POSITIONS: usize = 64;
-/// Contexts are multiples of this. whisper.cpp's fused attention works on blocks of so many positions and masks none
-/// of them: what is left of a block holds whatever an earlier segment put there, and would be heard.
-const BLOCK_POSITIONS: usize = 256;
-/// The widest context, 25.6 s: of the model's 1500 positions, the whole blocks.
-const AUDIO_CTX_WIDEST: usize = AUDIO_CTX_FULL / BLOCK_POSITIONS * BLOCK_POSITIONS;
+/// Contexts are multiples of this: a few sizes instead of a thousand, and whole vectors for the matrix kernels.
+const STEP_POSITIONS: usize = 16;
+/// The widest context, 25.6 s. The full one is 1500; what lies between is only ever silence, because segments are
+/// shorter, and memory grows with the square of the widest context used.
+const AUDIO_CTX_WIDEST: usize = 1280;
+const _: () = assert!(AUDIO_CTX_WIDEST <= AUDIO_CTX_FULL && AUDIO_CTX_WIDEST.is_multiple_of(STEP_POSITIONS));
 const _: () = assert!(
-    SEGMENT_SAMPLES_MAX <= (AUDIO_CTX_WIDEST - MARGIN_POSITIONS) * SAMPLES_PER_POSITION,
+    SEGMENT_SAMPLES_MAX
+        <= (AUDIO_CTX_WIDEST - Decoding::STANDARD.margin_positions as usize) * SAMPLES_PER_POSITION,
     "room for all"
 );
+/// What the first retry adds: over five seconds.
+const RETRY_MARGIN_POSITIONS: usize = 256;
+/// A context for warming up: that of three seconds.
+const WARM_UP_POSITIONS: usize = 208;
 /// Mean log-probability under which a short context's transcript is not believed. OpenAI's `transcribe.py` takes
 /// −1.0 for the full context; clear speech is above −0.4, and most of what a short context spoils lies between.
 const MEAN_LOGPROB_MIN: f32 = -0.6;
@@ -27,62 +34,127 @@ const MEAN_LOGPROB_MIN: f32 = -0.6;
 /// off; a phrase that the decoder dropped is longer.
 const UNHEARD_POSITIONS_MAX: usize = 30;
 
-/// The shortened context for a segment of so many samples.
-pub fn trimmed_audio_ctx(samples: usize) -> usize {
-    let needed = samples.div_ceil(SAMPLES_PER_POSITION) + MARGIN_POSITIONS;
-    needed.next_multiple_of(BLOCK_POSITIONS).min(AUDIO_CTX_WIDEST)
+/// What the decoding of a segment can be told, so that each part of it can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decoding {
+    /// Silence that the decoder gets to see behind the segment, in encoder positions, at least.
+    pub margin_positions: u16,
+    /// Encoder positions that retries of one segment may cost; 0 for none.
+    pub retry_positions: u16,
+    /// What makes a result doubtful.
+    pub guards: Guards,
 }
 
-fn doubtful(decoded: &Decoded, text: &str) -> bool {
-    decoded.ending != Ending::EndOfText
-        || decoded.mean_logprob < MEAN_LOGPROB_MIN
-        || decoded.unheard > UNHEARD_POSITIONS_MAX
-        || guard::ends_twice(text)
+/// The guards, each of which may be off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guards {
+    /// No more tokens than anybody can say in the time; and loops are cut after their first round.
+    pub endless: bool,
+    /// The last time stamp lies well before the last word.
+    pub unheard: bool,
+    /// The model itself doubts its words.
+    pub doubt: bool,
+    /// The text ends with the same words twice.
+    pub twice: bool,
 }
 
-/// Oratype's way: a short context with time stamps, and the widest one without when the result is doubtful.
-pub fn product(engine: &mut Engine, segment: Sound) -> Result<Transcript, EngineError> {
-    let trimmed = Attempt { audio_ctx: trimmed_audio_ctx(segment.samples.len()), timestamps: true };
-    let widest = Attempt { audio_ctx: AUDIO_CTX_WIDEST, timestamps: false };
-    let mut transcript = Transcript::default();
-    for attempt in [trimmed, widest] {
-        // A long segment has the widest context at once.
-        let decoded = if transcript.audio_ctx as usize == attempt.audio_ctx {
-            engine.decode_again(segment, attempt)?
-        } else {
-            engine.attempt(segment, attempt)?
-        };
-        fill(&mut transcript, engine, &decoded, attempt.audio_ctx);
-        transcript.suspect = doubtful(&decoded, &transcript.text);
-        if !transcript.suspect {
+impl Decoding {
+    /// What the product does. See ARCHITECTURE.md for the measurements.
+    pub const STANDARD: Self =
+        Self { margin_positions: 64, retry_positions: AUDIO_CTX_FULL as u16, guards: Guards::ALL };
+
+    /// The shortened context for a segment of so many samples.
+    fn trimmed_audio_ctx(&self, samples: usize) -> usize {
+        let needed = samples.div_ceil(SAMPLES_PER_POSITION) + usize::from(self.margin_positions);
+        needed.next_multiple_of(STEP_POSITIONS).min(AUDIO_CTX_WIDEST)
+    }
+}
+
+impl Default for Decoding {
+    fn default() -> Self {
+        Self::STANDARD
+    }
+}
+
+impl Guards {
+    /// Every one of them.
+    pub const ALL: Self = Self { endless: true, unheard: true, doubt: true, twice: true };
+
+    fn trip(self, decoded: &Decoded, text: &str) -> bool {
+        self.endless && decoded.ending != Ending::EndOfText
+            || self.doubt && decoded.mean_logprob < MEAN_LOGPROB_MIN
+            || self.unheard && decoded.unheard > UNHEARD_POSITIONS_MAX
+            || self.twice && guard::ends_twice(text)
+    }
+}
+/// The contexts to try for a segment of so many samples, narrowest first: the trimmed one, one with silence enough for
+/// nearly any decoder to stop in, and the widest; as far as the budget for retries goes.
+fn contexts(samples: usize, decoding: &Decoding) -> impl Iterator<Item = usize> {
+    let first = decoding.trimmed_audio_ctx(samples);
+    let wider = (first + RETRY_MARGIN_POSITIONS).min(AUDIO_CTX_WIDEST);
+    let mut budget = usize::from(decoding.retry_positions);
+    let retries = [wider, AUDIO_CTX_WIDEST].into_iter().scan(first, move |last, context| {
+        let fits = context > *last && context <= budget;
+        if fits {
+            (*last, budget) = (context, budget - context);
+        }
+        Some(fits.then_some(context))
+    });
+    std::iter::once(first).chain(retries.flatten())
+}
+
+/// Oratype's way: a short context with time stamps, and a wider one when the result is doubtful. If all are, the one that
+/// the model believes in most.
+pub fn product(engine: &mut Engine, segment: Sound, decoding: &Decoding) -> Result<Transcript, EngineError> {
+    let mut best: Option<Transcript> = None;
+    let (mut encode, mut decode, mut tries) = (Duration::ZERO, Duration::ZERO, 0);
+    for audio_ctx in contexts(segment.samples.len(), decoding) {
+        let decoded = engine.attempt(segment, Attempt { audio_ctx, timestamps: true })?;
+        (encode, decode, tries) = (encode + decoded.encode, decode + decoded.decode, tries + 1);
+        let mut transcript = transcript(engine, &decoded, audio_ctx);
+        transcript.withdrawn = decoded.ending == Ending::Withdrawn;
+        transcript.suspect = decoding.guards.trip(&decoded, &transcript.text);
+        let done = transcript.withdrawn || !transcript.suspect;
+        if done || best.as_ref().is_none_or(|best| transcript.mean_logprob > best.mean_logprob) {
+            best = Some(transcript);
+        }
+        if done {
             break;
         }
-        transcript.retries += u32::from(attempt != widest);
     }
-    Ok(transcript)
+    let best = best.unwrap_or_default();
+    Ok(Transcript { encode, decode, retries: tries - 1, ..best })
 }
 
 /// Recognise a moment of silence, so that every weight has been touched before the first word.
 pub fn warm_up(engine: &mut Engine) -> Result<(), EngineError> {
-    let silence = Sound { samples: &[], speech_end: 0 };
-    engine.attempt(silence, Attempt { audio_ctx: BLOCK_POSITIONS, timestamps: true }).map(drop)
+    let silence = Sound { samples: &[], speech_end: 0, prompt: &[], is_withdrawn: &|| false };
+    engine.attempt(silence, Attempt { audio_ctx: WARM_UP_POSITIONS, timestamps: true }).map(drop)
 }
 
 /// The full context, as whisper.cpp does it by itself.
 pub fn full_context(engine: &mut Engine, segment: Sound) -> Result<Transcript, EngineError> {
     let decoded = engine.whisper_cpp(segment)?;
-    let mut transcript = Transcript::default();
-    fill(&mut transcript, engine, &decoded, AUDIO_CTX_FULL);
-    Ok(transcript)
+    Ok(transcript(engine, &decoded, AUDIO_CTX_FULL))
 }
 
-fn fill(transcript: &mut Transcript, engine: &Engine, decoded: &Decoded, audio_ctx: usize) {
-    transcript.text = bounded(&String::from_utf8_lossy(&engine.text(&decoded.tokens)));
-    transcript.mean_logprob = decoded.mean_logprob;
-    transcript.no_speech_prob = decoded.no_speech_prob;
-    transcript.audio_ctx = audio_ctx as u32;
-    transcript.encode += decoded.encode;
-    transcript.decode += decoded.decode;
+/// What one attempt says, and what it cost.
+fn transcript(engine: &Engine, decoded: &Decoded, audio_ctx: usize) -> Transcript {
+    Transcript {
+        prompt: last_tokens(&decoded.tokens),
+        text: bounded(&String::from_utf8_lossy(&engine.text(&decoded.tokens))),
+        mean_logprob: decoded.mean_logprob,
+        no_speech_prob: decoded.no_speech_prob,
+        audio_ctx: audio_ctx as u32,
+        encode: decoded.encode,
+        decode: decoded.decode,
+        ..Transcript::default()
+    }
+}
+
+/// What a segment after this one is told.
+fn last_tokens(tokens: &[i32]) -> Prompt {
+    tokens[tokens.len().saturating_sub(PROMPT_TOKENS_MAX)..].iter().copied().collect()
 }
 
 /// As much of `text` as fits, whole characters.

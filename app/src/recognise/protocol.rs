@@ -12,28 +12,38 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{self, MsgFlags};
 use serde::{Deserialize, Serialize};
 
+use super::audio::Ticket;
+use super::policy::Decoding;
+
 /// Longest text of one segment, bytes. A segment is at most 28 s; the fastest speech is some 25 characters a
 /// second, and the decoder stops at 224 tokens whatever happens.
 pub const TEXT_BYTES_MAX: usize = 2048;
 
-/// Longest packet, bytes: a reply with the longest text, its numbers, and postcard's length prefix.
-const PACKET_BYTES_MAX: usize = TEXT_BYTES_MAX + 256;
+/// Longest packet, bytes: a reply with the longest text, its last tokens (of up to 5 bytes each), its numbers, and
+/// postcard's length prefixes.
+const PACKET_BYTES_MAX: usize = TEXT_BYTES_MAX + 5 * PROMPT_TOKENS_MAX + 256;
 
 /// The text of one segment.
 pub type Text = String<TEXT_BYTES_MAX>;
 
+/// Tokens that a segment is told of the one before it: two or three sentences' ends. Each costs a decoder position; more
+/// of them gain nothing that can be seen.
+pub const PROMPT_TOKENS_MAX: usize = 32;
+
+/// The last tokens of a text.
+pub type Prompt = heapless::Vec<i32, PROMPT_TOKENS_MAX>;
+
 /// How a segment is recognised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Engine {
-    /// Oratype's own decoding: audio context cut to the segment, guarded, the widest context when a guard trips.
-    #[default]
-    Product,
+    /// Oratype's own decoding: audio context cut to the segment, guarded, a wider one when a guard trips.
+    Product(Decoding),
     /// whisper.cpp's own decoding of the padded 30 s window (beam search of five), for comparison.
     FullContext,
 }
 
 /// From the program to the recogniser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// Slot of the shared memory the segment lies in.
     pub slot: u32,
@@ -43,6 +53,10 @@ pub struct Request {
     pub speech_end: u32,
     /// How to go about it.
     pub engine: Engine,
+    /// Where it is recognised early: the mark by which it may be withdrawn meanwhile.
+    pub ticket: Option<Ticket>,
+    /// How the text before it ends, where it goes on with one.
+    pub prompt: Prompt,
 }
 
 /// From the recogniser to the program.
@@ -69,6 +83,8 @@ pub enum Reply {
 pub struct Transcript {
     /// The words as the model wrote them.
     pub text: Text,
+    /// How it ends, for the segment after it.
+    pub prompt: Prompt,
     /// Mean natural log-probability of the tokens; 0 when there are none.
     pub mean_logprob: f32,
     /// The model's own probability that nobody speaks.
@@ -79,6 +95,8 @@ pub struct Transcript {
     pub retries: u32,
     /// A guard tripped even with the widest context: the text may be cut short.
     pub suspect: bool,
+    /// Withdrawn before it was done: there is no text.
+    pub withdrawn: bool,
     /// Mel spectrogram and encoder, all attempts.
     pub encode: Duration,
     /// Decoder, all attempts.
@@ -219,6 +237,7 @@ mod tests {
         let text: Text = "w".repeat(TEXT_BYTES_MAX).as_str().try_into().unwrap();
         let transcript = Transcript {
             text,
+            prompt: [i32::MAX; PROMPT_TOKENS_MAX].into(),
             audio_ctx: u32::MAX,
             retries: u32::MAX,
             encode: Duration::MAX,

@@ -14,7 +14,7 @@ use oratype_hal::cpuset::Partition;
 use oratype_hal::time::Clock;
 
 use super::audio::SharedMemory;
-use super::protocol::{Engine, Link, LinkError, Reply, Request, Transcript};
+use super::protocol::{Engine, Link, LinkError, Prompt, Reply, Request, Transcript};
 use super::worker::WorkerOptions;
 use crate::listen::segmenter::Segment;
 use crate::liveness::Alive;
@@ -190,11 +190,12 @@ impl Supervisor {
         Ok(())
     }
 
-    /// The text of `segment`. Blocks until it is there.
+    /// The text of `segment`, which goes on with one that ends in `prompt`. Blocks until it is there.
     pub fn recognise(
         &mut self,
         segment: &Segment,
         engine: Engine,
+        prompt: &Prompt,
         caller: &Caller,
     ) -> Result<Transcript, RecogniseError> {
         let request = Request {
@@ -202,6 +203,8 @@ impl Supervisor {
             samples: segment.slot.samples().len() as u32,
             speech_end: segment.speech_end as u32,
             engine,
+            ticket: segment.ticket,
+            prompt: prompt.clone(),
         };
         let mut tries = 0;
         loop {
@@ -271,11 +274,14 @@ impl Running {
             .env("MALLOC_MMAP_THRESHOLD_", "131072")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null());
+        if !worker.phrases.is_empty() {
+            command.args(["--phrases", &worker.phrases.join("\n")]);
+        }
+        if worker.any_model {
+            command.arg("--any-model");
+        }
         if !cores.is_empty() {
             command.args(["--cores", &cores.join(",")]);
-        }
-        if worker.engine.flash_attention {
-            command.arg("--flash-attention");
         }
         let child = command
             .spawn()

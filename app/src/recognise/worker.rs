@@ -4,7 +4,7 @@
 //! the socket closes or its parent dies. Whatever happens in here, the other process still holds the sound.
 
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use nix::sys::prctl;
@@ -22,6 +22,10 @@ use crate::models;
 pub struct WorkerOptions {
     /// The ggml model file.
     pub model: PathBuf,
+    /// Take any model that whisper.cpp takes, not only the one Oratype comes with: to measure others.
+    pub any_model: bool,
+    /// Words and names to favour while decoding.
+    pub phrases: Vec<String>,
     /// Cores the process may use; empty for any.
     pub cores: Vec<usize>,
     /// See [`EngineOptions`].
@@ -52,7 +56,7 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
     }
 
     let start = Instant::now();
-    let mut engine = match load(&options.model, options.engine) {
+    let mut engine = match load(options) {
         Ok(engine) => engine,
         Err(reason) => {
             let mut line = heapless::String::new();
@@ -76,9 +80,15 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
         };
         let cpu_before = cpu_time();
         let result = audio.segment(request.slot, request.samples).map(|samples| {
-            let segment = Sound { samples, speech_end: request.speech_end as usize };
+            let is_withdrawn = || request.ticket.is_some_and(|ticket| audio.is_withdrawn(ticket));
+            let segment = Sound {
+                samples,
+                speech_end: request.speech_end as usize,
+                prompt: &request.prompt,
+                is_withdrawn: &is_withdrawn,
+            };
             match request.engine {
-                protocol::Engine::Product => policy::product(&mut engine, segment),
+                protocol::Engine::Product(decoding) => policy::product(&mut engine, segment, &decoding),
                 protocol::Engine::FullContext => policy::full_context(&mut engine, segment),
             }
         });
@@ -101,9 +111,13 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
 }
 
 /// Check the model's bytes, then load it.
-fn load(model: &Path, options: EngineOptions) -> Result<Engine, String> {
-    models::verify(model, &models::WHISPER).map_err(|error| error.to_string())?;
-    Engine::load(model, options).map_err(|error| format!("{}: {error}", model.display()))
+fn load(options: &WorkerOptions) -> Result<Engine, String> {
+    let model = &options.model;
+    if !options.any_model {
+        models::verify(model, &models::WHISPER).map_err(|error| error.to_string())?;
+    }
+    Engine::load(model, options.engine, &options.phrases)
+        .map_err(|error| format!("{}: {error}", model.display()))
 }
 
 fn cpu_time() -> std::time::Duration {

@@ -139,6 +139,9 @@ settings! {
     recogniser: Recogniser {
         /// Threads that recognise. 0: as many as the board sets cores aside for it.
         "threads" threads: u32 = 0, Count(0..=8);
+        /// Recognise what was said whenever the speaker pauses, in case that was all: the text is there at the
+        /// release. When the speaker goes on, that work was for nothing.
+        "early" early: bool = true, Switch();
         /// A recognition that takes longer than this hangs: it is stopped and begun again, the second time
         /// with twice as long, the third time with three times.
         "timeout_s" timeout: Duration = Duration::from_secs(20), Seconds(2..=600);

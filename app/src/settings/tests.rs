@@ -24,6 +24,7 @@ end_after_silence_s = 0
 space_between = false
 [recogniser]
 threads = 2
+early = false
 timeout_s = 7
 [usb]
 udc = "dummy_udc.0"
@@ -82,7 +83,7 @@ fn every_key_reaches_its_field() {
         light: Light { gpio: 27 },
         usb: Usb { udc: "dummy_udc.0".into() },
         dictation: Dictation { end_after_silence: Duration::ZERO, space_between: false },
-        recogniser: Recogniser { threads: 2, timeout: Duration::from_secs(7) },
+        recogniser: Recogniser { threads: 2, early: false, timeout: Duration::from_secs(7) },
         typing: Typing { layout: "us".into(), report_interval: ms(8) },
     };
     assert_eq!(settings, expected);

@@ -25,8 +25,8 @@ pub fn board(cores: &[usize]) -> Board {
         gpio: None,
         recogniser_cores: spare.iter().copied().take(RECOGNISER_CORES_MAX).collect(),
         other_cores: cores.iter().copied().take(1).collect(),
-        // Encoding takes a quarter less time with it on x86-64, and memory falls by 68 MB.
-        flash_attention: true,
+        // A wider context and the widest.
+        retry_positions: 3000,
         watchdog_timeout_max: None,
         overlay: None,
     }

@@ -25,8 +25,8 @@ pub fn board() -> Board {
         ],
         udc: Some("fe980000.usb"),
         gpio: Some(raspberry::GPIO_BCM2711),
-        // 1 GB and more: 72 MB for a retry at full context are there, so the faster one.
-        flash_attention: false,
+        // Fast enough for a retry at the widest context.
+        retry_positions: 1500,
         overlay: Some(raspberry::OVERLAY_BCM2711),
         ..raspberry::board()
     }

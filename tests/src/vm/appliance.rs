@@ -20,9 +20,9 @@ const PROGRAMS: &str = "ORATYPE_VM_PROGRAMS";
 const PACKAGES: &str = ".cache/image/unpacked";
 
 /// Modules the emulator needs: microphone, USB controller, the host's side of a USB keyboard, a keyboard without a
-/// USB controller, the virtual machine's disk.
-const MODULES: [&str; 7] =
-    ["snd-aloop", "dummy_hcd", "usbhid", "hid-generic", "evdev", "uinput", "virtio_blk"];
+/// USB controller, the virtual machine's disk and its watchdog.
+const MODULES: [&str; 8] =
+    ["snd-aloop", "dummy_hcd", "usbhid", "hid-generic", "evdev", "uinput", "virtio_blk", "i6300esb"];
 
 /// An image, and what the tests add to it.
 pub struct Appliance {

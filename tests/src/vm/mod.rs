@@ -274,6 +274,22 @@ impl Guest {
         }
     }
 
+    /// Wait until the machine has ended: a reset ends it, because it is started with `-no-reboot`.
+    ///
+    /// # Panics
+    /// If [`LIMIT`] passes.
+    #[track_caller]
+    pub fn wait_for_end(&mut self) {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(event) => self.take(event, "the end"),
+                Err(RecvTimeoutError::Timeout) => panic!("it goes on\n{}", self.so_far()),
+            }
+        }
+    }
+
     #[track_caller]
     fn take(&mut self, event: Event, what: &str) {
         match event {
@@ -475,6 +491,7 @@ impl Boot<'_> {
                 command.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a53", "-smp", "4"]);
                 command.args(["-m", &self.memory_mib.to_string(), "-serial", "stdio"]);
                 command.args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent"]);
+                command.args(["-device", "i6300esb", "-action", "watchdog=reset"]);
                 ("ttyAMA0", "/dev/vport0p1")
             }
             Machine::Raspi3b => {

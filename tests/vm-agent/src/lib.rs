@@ -98,6 +98,8 @@ pub struct Process {
     pub command: String,
     /// Resident set.
     pub rss_bytes: u64,
+    /// The largest it ever was.
+    pub peak_rss_bytes: u64,
     /// Memory that cannot be swapped out.
     pub locked_bytes: u64,
     /// Its threads.

@@ -31,6 +31,7 @@ fn process(pid: i32) -> Option<Process> {
         parent: status.field("PPid")?.parse().ok()?,
         command,
         rss_bytes: status.bytes("VmRSS")?,
+        peak_rss_bytes: status.bytes("VmHWM")?,
         locked_bytes: status.bytes("VmLck")?,
         threads: threads
             .into_iter()

@@ -27,6 +27,7 @@ fn options() -> SegmenterOptions {
         pre_roll: Duration::from_millis(300),
         tail: Duration::from_millis(500),
         end_after_silence: Duration::from_secs(10),
+        early: true,
     }
 }
 
@@ -42,6 +43,12 @@ struct Bench {
 struct Delivered {
     /// Where the speech in each segment lies in the stream, sample by sample.
     segments: Vec<Vec<u64>>,
+    /// All samples of each segment, and where its last word ends.
+    sounds: Vec<(Vec<f32>, usize)>,
+    /// What was handed on early and not yet decided.
+    early: Option<Segment>,
+    confirmed: usize,
+    withdrawn: usize,
     finished: usize,
     /// A recogniser that gives no slot back.
     hoard: Option<Vec<Segment>>,
@@ -49,25 +56,49 @@ struct Delivered {
 
 impl Delivered {
     fn take(&mut self, work: Work) {
-        let position = |s: f32| ((f64::from(s) - f64::from(LOUD)) / STEP).round() as u64;
         match work {
             Work::Segment(segment) => {
-                let loud = segment.slot.samples().iter().filter(|&&s| s >= LOUD);
-                self.segments.push(loud.map(|&s| position(s)).collect());
-                if let Some(hoard) = &mut self.hoard {
-                    hoard.push(segment);
-                }
+                assert!(self.early.is_none() && segment.ticket.is_none());
+                self.note(segment);
+            }
+            Work::Early(segment) => {
+                assert!(self.early.is_none() && !segment.is_withdrawn());
+                self.early = Some(segment);
+            }
+            Work::Confirm(evidence, _) => {
+                let early = self.early.take().unwrap();
+                assert!(evidence.span == early.evidence.span && !early.is_withdrawn());
+                self.confirmed += 1;
+                self.note(early);
+            }
+            Work::Withdraw => {
+                assert!(self.early.take().unwrap().is_withdrawn());
+                self.withdrawn += 1;
             }
             Work::Finished(_) => self.finished += 1,
             Work::Report => panic!("no part of the segmenter asks for a report"),
+        }
+    }
+
+    fn note(&mut self, segment: Segment) {
+        let position = |s: f32| ((f64::from(s) - f64::from(LOUD)) / STEP).round() as u64;
+        let samples = segment.slot.samples();
+        self.segments.push(samples.iter().filter(|&&s| s >= LOUD).map(|&s| position(s)).collect());
+        self.sounds.push((samples.to_vec(), segment.speech_end));
+        if let Some(hoard) = &mut self.hoard {
+            hoard.push(segment);
         }
     }
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::with(options())
+    }
+
+    fn with(options: SegmenterOptions) -> Self {
         let pool = Pool::new().unwrap();
-        let segmenter = Segmenter::new(options(), pool, SpeechDetector::new(Loudness), false);
+        let segmenter = Segmenter::new(options, pool, SpeechDetector::new(Loudness), false);
         Self { segmenter, latched: false, delivered: Delivered::default() }
     }
 
@@ -177,6 +208,48 @@ fn without_a_pause_it_is_cut_in_time_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_pause_is_recognised_early_and_given_up_when_the_speaker_goes_on() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(1000, true);
+    bench.hear(240, false);
+    assert!(bench.delivered.early.is_none(), "not all of the silence that is kept was there");
+    bench.hear(20, false);
+    assert!(bench.delivered.early.is_some());
+    bench.hear(500, true);
+    assert_eq!((bench.delivered.early.is_none(), bench.delivered.withdrawn), (true, 1));
+    bench.hear(2000, false);
+    assert!(bench.delivered.early.is_some() && bench.delivered.segments.is_empty(), "nothing is decided yet");
+    bench.release();
+    bench.hear(10, false);
+    let Delivered { segments, confirmed, withdrawn, finished, .. } = bench.delivered;
+    let speech = [span(0, 1000), span(1260, 1760)].concat();
+    assert_eq!((segments, confirmed, withdrawn, finished), (vec![speech], 1, 1, 1));
+}
+
+#[test]
+fn a_pause_that_ends_a_segment_confirms_it() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(13_000, true);
+    bench.hear(700, false);
+    assert_eq!((bench.delivered.segments.len(), bench.delivered.confirmed), (1, 1));
+}
+
+#[test]
+fn recognising_early_takes_no_slot_from_what_was_said() {
+    let mut bench = Bench::new();
+    let slots: Vec<_> = (0..SEGMENT_SLOTS - 2).map_while(|_| bench.segmenter.pool.take()).collect();
+    bench.press().unwrap();
+    bench.hear(1000, true);
+    bench.hear(500, false);
+    assert!(bench.delivered.early.is_none());
+    drop(slots);
+    bench.hear(10, false);
+    assert!(bench.delivered.early.is_some());
+}
+
+#[test]
 fn only_a_latched_dictation_ends_by_silence() {
     let mut bench = Bench::new();
     bench.press().unwrap();
@@ -228,6 +301,28 @@ fn without_a_free_slot_a_dictation_is_refused_and_the_next_may_begin() {
 }
 
 proptest! {
+    /// What is recognised is the same to the sample whether it is recognised early or not.
+    #[test]
+    fn early_changes_nothing_but_the_time(
+        steps in proptest::collection::vec((1..120_u64, any::<bool>(), 0..4_u8), 1..40),
+    ) {
+        let run = |early| {
+            let mut bench = Bench::with(SegmenterOptions { early, ..options() });
+            for &(hundredths, speech, finger) in &steps {
+                match finger {
+                    0 => bench.press().unwrap(),
+                    1 => bench.release(),
+                    _ => {}
+                }
+                bench.hear(hundredths * 20, speech);
+            }
+            bench.release();
+            bench.hear(2000, false);
+            (bench.delivered.sounds, bench.delivered.finished)
+        };
+        prop_assert!(run(true) == run(false));
+    }
+
     /// Whatever is said and pressed: no sample of speech between a press and its release is missing, and none is
     /// in two segments.
     #[test]

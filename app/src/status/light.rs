@@ -1,22 +1,14 @@
-//! What the appliance is doing: one set of flags that every thread may set, and what the light makes of them.
+//! What the light can show, and what it looks like.
 //!
-//! [`TABLE`] is the one list of what the light can show. Its patterns, the names in the log and the table in the
-//! README are made from it.
+//! [`TABLE`] is the one list of it. The patterns, the names in the log and the table in the README are made from it.
 //!
 //! Ready is a short flash every three seconds and not darkness, because dark is what a device without power, with a
 //! wrong card or with a hung program is. It is short and rare because the device stands beside somebody who reads.
 
 use std::fmt::Write;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use oratype_hal::time::Timestamp;
-
-use crate::listen::ListenError;
-use crate::listen::meter::Levels;
-use crate::pipeline::{BuildError, Fault};
-use crate::recognise::supervisor::RecogniseError;
 
 /// What the light shows, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,11 +52,7 @@ pub enum Cause {
 /// Three flashes a second can be counted; eight of them and the pause take four seconds.
 const FLASH: Duration = Duration::from_millis(200);
 const BETWEEN_FLASHES: Duration = Duration::from_millis(150);
-const PAUSE: Duration = Duration::from_millis(1200);
-
-/// How often the settings' error code is shown at the start: the first time somebody looks up, the second time they
-/// count, the third time they are sure.
-const SETTINGS_ROUNDS: u32 = 3;
+pub(super) const PAUSE: Duration = Duration::from_millis(1200);
 
 /// How the light behaves, again and again.
 #[derive(Clone, Copy, Debug)]
@@ -205,6 +193,11 @@ pub fn readme_table() -> String {
 }
 
 impl Light {
+    /// How long one round of it takes.
+    pub(super) fn period(self) -> Duration {
+        self.row().pattern.period()
+    }
+
     /// Its line of the table.
     pub fn row(self) -> &'static Row {
         // A test goes through every light there is.
@@ -251,7 +244,7 @@ impl Lamp {
 }
 
 impl Cause {
-    const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Settings,
         Self::Microphone,
         Self::Usb,
@@ -261,177 +254,8 @@ impl Cause {
         Self::Other,
     ];
 
-    fn from_number(number: u8) -> Option<Self> {
+    pub(super) fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|&cause| cause as u8 == number)
-    }
-}
-
-impl From<&BuildError> for Cause {
-    fn from(error: &BuildError) -> Self {
-        match error {
-            BuildError::Capture(_) => Self::Microphone,
-            BuildError::Recogniser(error) => error.into(),
-            BuildError::System(_) => Self::Other,
-        }
-    }
-}
-
-impl From<&RecogniseError> for Cause {
-    fn from(error: &RecogniseError) -> Self {
-        match error {
-            RecogniseError::Model(_) => Self::Model,
-            RecogniseError::NotStarted(_) | RecogniseError::Segment(_) | RecogniseError::Failed => {
-                Self::Recogniser
-            }
-        }
-    }
-}
-
-impl From<&Fault> for Cause {
-    fn from(fault: &Fault) -> Self {
-        match fault {
-            Fault::Listen(ListenError::Button(_)) => Self::Other,
-            Fault::Listen(_) => Self::Microphone,
-            Fault::Keyboard(..) => Self::Usb,
-            Fault::Untyped(_) => Self::TextLost,
-            Fault::Lost(_) => Self::Recogniser,
-            Fault::Panicked(_) => Self::Other,
-        }
-    }
-}
-
-fn set_bit(bits: &AtomicU16, cause: Cause, set: bool) {
-    let bit = 1 << cause as u8;
-    if set {
-        bits.fetch_or(bit, Ordering::Relaxed);
-    } else {
-        bits.fetch_and(!bit, Ordering::Relaxed);
-    }
-}
-
-/// The flags.
-#[derive(Debug, Default)]
-pub struct Status {
-    ready: AtomicBool,
-    listening: AtomicBool,
-    host_away: AtomicBool,
-    /// Number of the cause; 0 for none.
-    fault: AtomicU8,
-    /// The same, but never cleared.
-    last_fault: AtomicU8,
-    /// What is not there at the moment: a bit for each cause, by its number.
-    lacking: AtomicU16,
-    /// What nobody knows of yet whether it is there: the same.
-    opening: AtomicU16,
-    unfinished: AtomicU32,
-    settings_problem: AtomicBool,
-    /// When the light began to tell of it.
-    settings_shown: OnceLock<Timestamp>,
-    /// Places where sound was lost before it could be heard.
-    gaps: AtomicU32,
-    /// How loud it is at the microphone.
-    pub levels: Levels,
-}
-
-impl Status {
-    /// Everything is up.
-    pub fn set_ready(&self) {
-        self.ready.store(true, Ordering::Relaxed);
-    }
-
-    /// Speech is, or is not, being recorded. A new dictation clears a fault of the one before.
-    pub fn set_listening(&self, listening: bool) {
-        if listening {
-            self.fault.store(0, Ordering::Relaxed);
-        }
-        self.listening.store(listening, Ordering::Relaxed);
-    }
-
-    /// The host does, or does not, take keys.
-    pub fn set_host_away(&self, away: bool) {
-        self.host_away.store(away, Ordering::Relaxed);
-    }
-
-    /// Something failed that the speaker should know of.
-    pub fn set_fault(&self, cause: Cause) {
-        self.fault.store(cause as u8, Ordering::Relaxed);
-        self.last_fault.store(cause as u8, Ordering::Relaxed);
-    }
-
-    /// Something that dictating needs is not there at the moment, or is there again. Unlike a fault, which one dictation
-    /// leaves behind and the next clears, this is shown until it is over.
-    pub fn set_lacking(&self, cause: Cause, lacking: bool) {
-        set_bit(&self.lacking, cause, lacking);
-    }
-
-    /// Whether it is there turns out now, for the first time: until then the device is not ready.
-    pub fn set_opening(&self, cause: Cause, opening: bool) {
-        set_bit(&self.opening, cause, opening);
-    }
-
-    /// What is not there; of several things the one that a person is least likely to mend by plugging it in.
-    pub fn lacking(&self) -> Option<Cause> {
-        let bits = self.lacking.load(Ordering::Relaxed);
-        Cause::ALL.into_iter().rev().find(|&cause| bits & (1 << cause as u8) != 0)
-    }
-
-    /// What failed last since the start.
-    pub fn last_fault(&self) -> Option<Cause> {
-        Cause::from_number(self.last_fault.load(Ordering::Relaxed))
-    }
-
-    /// The settings file has something in it that cannot be used: shown for a while, once the device is ready.
-    pub fn set_settings_problem(&self) {
-        self.settings_problem.store(true, Ordering::Relaxed);
-    }
-
-    /// A segment is to be recognised and typed.
-    pub fn begin_work(&self) {
-        self.unfinished.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// It has been.
-    pub fn end_work(&self) {
-        self.unfinished.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Sound was lost before it could be heard.
-    pub fn count_gap(&self) {
-        self.gaps.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How often sound was lost since the start.
-    pub fn gaps(&self) -> u32 {
-        self.gaps.load(Ordering::Relaxed)
-    }
-
-    /// What to show.
-    pub fn light(&self, now: Timestamp) -> Light {
-        let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        let fault = || Cause::from_number(self.fault.load(Ordering::Relaxed));
-        if let Some(cause) = self.lacking().or_else(fault) {
-            Light::Error(cause)
-        } else if flag(&self.listening) {
-            Light::Listening
-        } else if flag(&self.host_away) {
-            Light::HostAway
-        } else if self.unfinished.load(Ordering::Relaxed) > 0 {
-            Light::Working
-        } else if !flag(&self.ready) || self.opening.load(Ordering::Relaxed) != 0 {
-            Light::Booting
-        } else if self.shows_settings_problem(now) {
-            Light::Error(Cause::Settings)
-        } else {
-            Light::Ready
-        }
-    }
-
-    fn shows_settings_problem(&self, now: Timestamp) -> bool {
-        let light = Light::Error(Cause::Settings);
-        // One pause more: the last round ends with darkness, as every round.
-        let shown = SETTINGS_ROUNDS * light.row().pattern.period() + PAUSE;
-        self.settings_problem.load(Ordering::Relaxed)
-            && now < *self.settings_shown.get_or_init(|| now) + shown
     }
 }
 
@@ -445,50 +269,6 @@ mod tests {
     use super::*;
 
     const ZERO: Timestamp = Timestamp::ZERO;
-
-    #[test]
-    fn the_most_urgent_state_is_shown() {
-        let status = Status::default();
-        assert_eq!(status.light(ZERO), Light::Booting);
-        status.set_ready();
-        assert_eq!(status.light(ZERO), Light::Ready);
-        status.begin_work();
-        assert_eq!(status.light(ZERO), Light::Working);
-        status.set_host_away(true);
-        assert_eq!(status.light(ZERO), Light::HostAway);
-        status.set_listening(true);
-        assert_eq!(status.light(ZERO), Light::Listening);
-        status.set_fault(Cause::TextLost);
-        assert_eq!(status.light(ZERO), Light::Error(Cause::TextLost));
-        status.set_listening(true);
-        assert_eq!(status.light(ZERO), Light::Listening);
-        status.set_listening(false);
-        status.set_host_away(false);
-        status.end_work();
-        assert_eq!(status.light(ZERO), Light::Ready);
-        assert_eq!(status.last_fault(), Some(Cause::TextLost));
-    }
-
-    #[test]
-    fn a_settings_problem_is_shown_three_times_once_ready() {
-        let status = Status::default();
-        status.set_settings_problem();
-        let ms = Duration::from_millis;
-        assert_eq!(status.light(ms(9000)), Light::Booting);
-        status.set_ready();
-        let mut lamp = Lamp::new(ZERO);
-        let (mut flashes, mut was_lit) = (0, false);
-        for at in (10_000..30_000).step_by(10).map(ms) {
-            let light = status.light(at);
-            lamp.show(light, at);
-            if light == Light::Error(Cause::Settings) {
-                flashes += u32::from(lamp.is_lit(at) && !was_lit);
-                was_lit = lamp.is_lit(at);
-            }
-        }
-        assert_eq!(flashes, 3 * Cause::Settings as u32);
-        assert_eq!(status.light(ms(30_000)), Light::Ready);
-    }
 
     #[test]
     fn every_light_has_its_row_and_an_error_as_many_flashes_as_its_number() {
