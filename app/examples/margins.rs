@@ -1,8 +1,7 @@
 //! Recognise recordings with fixed audio contexts, without guards' retries: what scripts/adapter measures with.
 //!
 //! `margins MODEL LIST MARGINS`: LIST has the path of a raw file (16 kHz mono S16), a tab and the reference a line;
-//! MARGINS are encoder positions behind the recording, with commas, `full` for 1500. Flash attention is off, so that a
-//! context is exact. Prints tab-separated: path, margin, ending, tokens, word errors, words of the reference,
+//! MARGINS are encoder positions behind the recording, with commas, `full` for 1500. Prints tab-separated: path, margin, ending, tokens, word errors, words of the reference,
 //! milliseconds of the encoder and of the decoder, text.
 
 use std::error::Error;
@@ -19,8 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [model, list, margins] = &arguments[..] else {
         return Err("usage: margins MODEL LIST MARGINS".into());
     };
-    let options = EngineOptions { threads: 1, flash_attention: false };
-    let mut engine = Engine::load(Path::new(model), options)?;
+    let options = EngineOptions { threads: 1 };
+    let mut engine = Engine::load(Path::new(model), options, &[])?;
     let mut out = std::io::stdout().lock();
     for margin in margins.split(',') {
         for line in std::fs::read_to_string(list)?.lines() {
@@ -32,7 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                 margin => (positions + margin.parse::<usize>()?).min(AUDIO_CTX_FULL),
             };
             // No speech detector: the end of the recording stands for the end of the last word.
-            let segment = Sound { samples: &samples, speech_end: samples.len() };
+            let segment = Sound {
+                samples: &samples,
+                speech_end: samples.len(),
+                prompt: &[],
+                is_withdrawn: &|| false,
+            };
             let decoded = engine.attempt(segment, Attempt { audio_ctx, timestamps: true })?;
             let text = String::from_utf8_lossy(&engine.text(&decoded.tokens)).replace(['\t', '\n'], " ");
             let edits = WordEdits::between(&normalise(reference), &normalise(&text));

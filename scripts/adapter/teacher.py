@@ -46,10 +46,12 @@ def main() -> None:
     parser.add_argument("cache", type=Path, help="folder that prepare.py filled")
     parser.add_argument("model", type=Path, help="ggml-tiny.en.bin, f16")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     cache = arguments.cache
     torch.set_num_threads(arguments.threads)
     model, mel, _ = whisper.load(arguments.model)
+    model.to(arguments.device)
     clips = [json.loads(line) for line in (cache / "clips.jsonl").read_text().splitlines()]
     sounds = np.memmap(cache / "clips.i16", "<i2", "r")
 
@@ -77,7 +79,7 @@ def main() -> None:
             waves = [
                 torch.from_numpy(sounds[c["start"] : c["start"] + c["samples"]].astype(np.float32) / 32768) for c in batch
             ]
-            states = model.encoder(torch.stack([mel(w, whisper.CONTEXT_FULL) for w in waves]))
+            states = model.encoder(torch.stack([mel(w, whisper.CONTEXT_FULL) for w in waves]).to(arguments.device))
             # A batch may straddle two modes.
             for mode in sorted({c["mode"] for c in batch}):
                 rows = [i for i, c in enumerate(batch) if c["mode"] == mode]
@@ -100,10 +102,10 @@ def main() -> None:
                     tokens = prompt + start + answer
                     target = dict(clip=order[at + i], tokens=tokens, skip=len(prompt), step=step, position=position, steps=0, positions=0, kept=kept)  # fmt: skip
                     if kept:
-                        hidden = model.decoder(torch.tensor([tokens[:-1]]), states[i : i + 1])[0, len(prompt) :]
+                        hidden = model.decoder(torch.tensor([tokens[:-1]]).to(states.device), states[i : i + 1])[0, len(prompt) :]
                         logits = model.decoder.logits(hidden)
-                        top, indices = logits.topk(TOP, -1)
-                        sums = logits.logsumexp(-1)
+                        top, indices = (x.cpu() for x in logits.topk(TOP, -1))
+                        sums = logits.logsumexp(-1).cpu()
                         if nothing:
                             indices[-1, 0] = whisper.END_OF_TEXT
                             top[-1], sums[-1] = -30.0, 0.0
@@ -112,8 +114,8 @@ def main() -> None:
                             said[batch[i]["speaker"]] = text
                         target["steps"] = len(hidden)
                         target["positions"] = min(whisper.CONTEXT_FULL, -(-batch[i]["samples"] // 320) + STATES_BEHIND)
-                        files["states.f16"].write(states[i, : target["positions"]].half().numpy().tobytes())
-                        files["hidden.f16"].write(hidden.half().numpy().tobytes())
+                        files["states.f16"].write(states[i, : target["positions"]].half().cpu().numpy().tobytes())
+                        files["hidden.f16"].write(hidden.half().cpu().numpy().tobytes())
                         files["logits.f16"].write(top.half().numpy().tobytes())
                         files["indices.u16"].write(indices.numpy().astype("<u2").tobytes())
                         files["sums.f32"].write(sums.numpy().astype("<f4").tobytes())

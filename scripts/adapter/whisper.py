@@ -167,7 +167,7 @@ class Cache:
         x = decoder.token_embedding(tokens) + decoder.positional_embedding[self.length : self.length + n]
         mask = None
         if n > 1:
-            mask = torch.ones(n, self.length + n, dtype=torch.bool).tril(self.length)
+            mask = torch.ones(n, self.length + n, dtype=torch.bool, device=x.device).tril(self.length)
         for i, block in enumerate(decoder.blocks):
             y = block.attn_ln(x)
             keys, values = block.attn.memory(y)
@@ -235,13 +235,14 @@ def greedy(model: Whisper, states: Tensor, prompts: list[list[int]], timestamps:
     tokens. Gives the chosen tokens, the end of text included unless the cap came first.
     """
     cache = Cache(model.decoder, states)
-    hidden = cache.step(torch.tensor(prompts))[:, -1]
+    device = states.device
+    hidden = cache.step(torch.tensor(prompts, device=device))[:, -1]
     rules = [TimestampRules(timestamps) for _ in prompts]
     out: list[list[int]] = [[] for _ in prompts]
     done = [False] * len(prompts)
     text = [0] * len(prompts)
     while not all(done) and cache.length < TEXT_CONTEXT - 1:
-        logits = model.decoder.logits(hidden)
+        logits = model.decoder.logits(hidden).cpu()
         chosen = [END_OF_TEXT] * len(prompts)
         for i, rule in enumerate(rules):
             if done[i]:
@@ -250,7 +251,7 @@ def greedy(model: Whisper, states: Tensor, prompts: list[list[int]], timestamps:
             out[i].append(token)
             text[i] += token < END_OF_TEXT
             done[i] = token == END_OF_TEXT or text[i] >= caps[i]
-        hidden = cache.step(torch.tensor(chosen)[:, None])[:, -1]
+        hidden = cache.step(torch.tensor(chosen, device=device)[:, None])[:, -1]
     return out
 
 
