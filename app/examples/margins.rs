@@ -1,14 +1,15 @@
 //! Recognise recordings with fixed audio contexts, without guards' retries: what scripts/adapter measures with.
 //!
 //! `margins MODEL LIST MARGINS`: LIST has the path of a raw file (16 kHz mono S16), a tab and the reference a line;
-//! MARGINS are encoder positions behind the recording, with commas, `full` for 1500. Prints tab-separated: path, margin, ending, tokens, word errors, words of the reference,
-//! milliseconds of the encoder and of the decoder, text.
+//! MARGINS are encoder positions behind the recording, with commas, `full` for 1500. Prints tab-separated: path,
+//! margin, ending, tokens, word errors, words of the reference, milliseconds of processor time, text.
 
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
 
 use oratype::bench::{normalise::normalise, wer::WordEdits};
+use oratype::metrics::process_cpu;
 use oratype::recognise::engine::{
     AUDIO_CTX_FULL, Attempt, Engine, EngineOptions, SAMPLES_PER_POSITION, Sound,
 };
@@ -31,24 +32,21 @@ fn main() -> Result<(), Box<dyn Error>> {
                 margin => (positions + margin.parse::<usize>()?).min(AUDIO_CTX_FULL),
             };
             // No speech detector: the end of the recording stands for the end of the last word.
-            let segment = Sound {
-                samples: &samples,
-                speech_end: samples.len(),
-                prompt: &[],
-                is_withdrawn: &|| false,
-            };
+            let segment =
+                Sound { samples: &samples, speech_end: samples.len(), prompt: &[], is_withdrawn: &|| false };
+            let before = process_cpu();
             let decoded = engine.attempt(segment, Attempt { audio_ctx, timestamps: true })?;
+            let cpu = process_cpu().saturating_sub(before);
             let text = String::from_utf8_lossy(&engine.text(&decoded.tokens)).replace(['\t', '\n'], " ");
             let edits = WordEdits::between(&normalise(reference), &normalise(&text));
             writeln!(
                 out,
-                "{path}\t{margin}\t{:?}\t{}\t{}\t{}\t{:.1}\t{:.1}\t{}",
+                "{path}\t{margin}\t{:?}\t{}\t{}\t{}\t{:.1}\t{}",
                 decoded.ending,
                 decoded.tokens.len(),
                 edits.edits(),
                 edits.reference_words,
-                decoded.encode.as_secs_f64() * 1e3,
-                decoded.decode.as_secs_f64() * 1e3,
+                cpu.as_secs_f64() * 1e3,
                 text.trim()
             )?;
         }

@@ -31,8 +31,8 @@ class Row:
     def __init__(self, fields: list[str]):
         self.model, self.set, self.path, self.margin, self.ending = fields[:5]
         self.tokens, self.errors, self.words = (int(f) for f in fields[5:8])
-        self.encode_ms, self.decode_ms = (float(f) for f in fields[8:10])
-        self.text = fields[10]
+        self.cpu_ms = float(fields[8])
+        self.text = fields[9]
 
 
 def rate(pairs: np.ndarray) -> float:
@@ -70,7 +70,7 @@ def table(rows: list[Row], durations: dict[str, float]) -> list[str]:
                 pairs = np.array([[here[p].errors, here[p].words] for p in paths])
                 against = np.array([[here[p].errors, base[p].errors, here[p].words] for p in paths])
                 loops = sum(here[p].ending != "EndOfText" for p in paths)
-                cost = np.mean([here[p].encode_ms + here[p].decode_ms for p in paths])
+                cost = np.mean([here[p].cpu_ms for p in paths])
                 delta = "–" if (model, margin) == ("stock", "full") else f"{difference(against):+.1f} ({interval(against, difference)})"  # fmt: skip
                 label = margin if margin == "full" else f"+{margin}"
                 lines.append(f"| {test} ({len(paths)}) | {model} | {label} | {rate(pairs):.1f} ({interval(pairs, rate)}) | {delta} | {loops} | {cost:.0f} |")  # fmt: skip
