@@ -37,7 +37,7 @@ pub const WHISPER_Q8_0: Pinned = Pinned {
 pub const WHISPER_SHORT_Q8_0: Pinned = Pinned {
     name: "ggml-tiny.en-short-q8_0.bin",
     size_bytes: WHISPER_Q8_0.size_bytes,
-    sha256: digest("0000000000000000000000000000000000000000000000000000000000000000"),
+    sha256: digest("ebf7e18b8eebd3a5dba74c08e4dfad2a291933537fa11d7c97dac5019d9c8021"),
 };
 
 /// The same model in 16-bit ggml: the step before quantisation, checked, and kept for training only.
