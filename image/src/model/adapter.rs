@@ -245,6 +245,15 @@ mod tests {
         assert!(matches!(Adapter::parse(&empty), Err(Error::Damaged { .. })));
     }
 
+    #[test]
+    fn the_adapter_in_the_repository_covers_every_linear_layer() {
+        let adapter = Adapter::parse(crate::model::ADAPTER).unwrap();
+        assert_eq!(adapter.base, crate::model::pinned::WHISPER_F16.sha256);
+        // Six in each of the encoder's four blocks, ten in the decoder's.
+        assert_eq!(adapter.matrices.len(), 4 * 6 + 4 * 10);
+        assert!(crate::model::ADAPTER.len() <= 4 << 20);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_an_adapter_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
