@@ -159,14 +159,14 @@ def main() -> None:
     draw_training(log, HERE / "training.svg")
     targets = [json.loads(line) for line in (cache / "targets.jsonl").read_text().splitlines()]
     clips = [json.loads(line) for line in (cache / "clips.jsonl").read_text().splitlines()]
-    heard = sum(clips[t["clip"]]["samples"] for t in targets if t["kept"]) / 16000 / 3600
+    used = [clips[t["clip"]] for t in targets if t["kept"] and clips[t["clip"]]["part"] == "train"]
+    heard = sum(clip["samples"] for clip in used) / 16000 / 3600
     last = log[-1]
     count = sum(1 for row in rows if row.model == "adapted")
     loops = sum(1 for row in rows if row.model == "adapted" and row.ending != "EndOfText")
     text = [
-        f"Trained on {sum(t['kept'] for t in targets)} clips ({heard:.2f} h) for {last['step']} steps, "
-        f"{last.get('minutes', 0):.0f} minutes; validation {log[0]['validation']} before, {last['validation']} after "
-        "(KL divergence per token from the stock model's full context, by margin).",
+        f"Trained on {len(used)} clips ({heard:.2f} h) for {last['step']} steps; validation {log[0]['validation']} "
+        f"before, {last['validation']} after (KL divergence per token from the stock model's full context, by margin).",
         "", "![validation](training.svg)", "",
         f"Loops and overlong texts in {count} recognitions of the adapted model, no guard's retry: {loops}.", "",
         *table(rows, durations), "", "![error against margin](margins.svg)", "",
