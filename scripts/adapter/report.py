@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 BEGIN, END = "<!-- measured: report.py writes from here -->\n", "<!-- to here -->\n"
 RESAMPLES = 2000
 MARGINS = ["full", "32", "64", "128"]
-LENGTHS = [(0, 3), (3, 6), (6, 24)]
+LENGTHS = [(0, 3), (3, 6), (6, 12)]
 COLOURS = {"stock": "tab:orange", "adapted": "tab:blue"}
 
 
