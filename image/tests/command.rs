@@ -82,7 +82,7 @@ fn files_that_are_there_are_intact_and_kept() {
     }
 
     let nothing = tempfile::tempdir().unwrap();
-    let output = run_model(&dir, nothing.path(), &[]);
+    let output = run_model(&dir, nothing.path(), &["--stock"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     assert_eq!(stderr.matches("already there").count(), 2, "{stderr}");

@@ -169,7 +169,7 @@ impl<'a> Conversion<'_, 'a> {
     }
 
     fn put(&mut self, name: &str, dims: Vec<usize>, data: &'a [u8], full_precision: bool) {
-        self.tensors.push(Tensor { name: name.to_owned(), dims, data, full_precision });
+        self.tensors.push(Tensor { name: name.to_owned(), dims, data: data.into(), full_precision });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ct2, vocabulary};
+use super::{adapter, ct2, vocabulary};
 
 /// Why a model file could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,13 @@ pub enum Error {
         /// What is wrong with it.
         #[from]
         source: ct2::Error,
+    },
+    /// The adapter cannot be used.
+    #[error("cannot make {}: {source}", super::pinned::WHISPER_SHORT_Q8_0.name)]
+    Adapter {
+        /// What is wrong with it.
+        #[from]
+        source: adapter::Error,
     },
     /// The converted model's vocabulary cannot be read.
     #[error("cannot convert {}: {source}", super::pinned::WHISPER_CT2_VOCABULARY.name)]

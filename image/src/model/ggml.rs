@@ -5,6 +5,7 @@
 //! name, type, dims (fastest first), name, data. Source: whisper.cpp, `whisper_model_load` in
 //! src/whisper.cpp and models/convert-pt-to-ggml.py.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use half::f16;
@@ -76,7 +77,7 @@ pub struct Tensor<'a> {
     /// Shape, slowest dimension first (the file has them the other way round).
     pub dims: Vec<usize>,
     /// Elements as little-endian f16.
-    pub data: &'a [u8],
+    pub data: Cow<'a, [u8]>,
     /// Store as f32 whatever the file type: whisper.cpp wants so for biases, norms and positions.
     pub full_precision: bool,
 }
@@ -102,7 +103,7 @@ impl Tensor<'_> {
         self.dims.iter().rev().try_for_each(|&dim| put_i32(out, dim))?;
         out.write_all(self.name.as_bytes())?;
         match stored_as {
-            TensorType::F16 => out.write_all(self.data),
+            TensorType::F16 => out.write_all(&self.data),
             TensorType::F32 => self.values().try_for_each(|value| out.write_all(&value.to_le_bytes())),
             TensorType::Q8_0 => self.write_q8_0(out),
         }
@@ -202,7 +203,8 @@ mod tests {
     #[test]
     fn a_matrix_is_f16_or_q8_0() {
         let data = halves(&[1.0; 64]);
-        let tensor = Tensor { name: "w".to_owned(), dims: vec![2, 32], data: &data, full_precision: false };
+        let tensor =
+            Tensor { name: "w".to_owned(), dims: vec![2, 32], data: (&data).into(), full_precision: false };
         assert_eq!(
             written(&tensor, FileType::F16),
             [i32s(&[2, 1, 1, 32, 2]), b"w".to_vec(), data.clone()].concat()
@@ -218,7 +220,7 @@ mod tests {
     fn a_convolution_stays_f16_and_a_bias_f32() {
         let data = halves(&[1.0, -2.0, 0.5]);
         let mut tensor =
-            Tensor { name: "c".to_owned(), dims: vec![1, 1, 3], data: &data, full_precision: false };
+            Tensor { name: "c".to_owned(), dims: vec![1, 1, 3], data: (&data).into(), full_precision: false };
         let convolution = [i32s(&[3, 1, 1, 3, 1, 1]), b"c".to_vec(), data.clone()].concat();
         assert_eq!(written(&tensor, FileType::F16), convolution);
         assert_eq!(written(&tensor, FileType::Q8_0), convolution);
@@ -234,7 +236,8 @@ mod tests {
     #[test]
     fn rows_that_are_not_whole_blocks_are_refused() {
         let data = halves(&[0.0; 66]);
-        let tensor = Tensor { name: "w".to_owned(), dims: vec![2, 33], data: &data, full_precision: false };
+        let tensor =
+            Tensor { name: "w".to_owned(), dims: vec![2, 33], data: (&data).into(), full_precision: false };
         let error = tensor.write(&mut io::sink(), FileType::Q8_0).unwrap_err();
         assert!(error.to_string().starts_with("w: "), "{error}");
     }

