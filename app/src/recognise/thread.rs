@@ -17,6 +17,10 @@ use crate::speech::SpeechEvidence;
 use crate::status::{Cause, Status};
 use crate::typing::Job;
 
+/// How often to look whether somebody still speaks while a full stop waits for that: a stop that comes so much later
+/// is not seen to be late.
+const LISTENING_INTERVAL: Duration = Duration::from_millis(250);
+
 /// What the thread works with.
 pub struct RecogniseThread<'a> {
     /// Keeps the recogniser process.
@@ -143,31 +147,26 @@ impl RecogniseThread<'_> {
     /// no sign of death.
     fn next(&mut self, work: &Receiver<Work>, jobs: &SyncSender<Job>) -> Option<Work> {
         let alive = self.caller.alive;
-        let next = match self.composer.waits() {
-            None => None,
-            Some(hold) => {
-                alive.idle();
-                let next = work.recv_timeout(hold);
-                alive.mark();
-                match next {
-                    Ok(work) => Some(work),
-                    Err(RecvTimeoutError::Disconnected) => return None,
-                    // Who speaks already may go on with the sentence.
-                    Err(RecvTimeoutError::Timeout) if self.status.is_listening() => None,
-                    Err(RecvTimeoutError::Timeout) => {
-                        let actions = self.composer.time_is_up();
-                        self.act(actions, jobs).ok()?;
-                        None
-                    }
-                }
-            }
-        };
-        next.or_else(|| {
+        let mut patience = self.composer.waits();
+        loop {
             alive.idle();
-            let next = work.recv().ok();
+            let next = match patience {
+                Some(patience) => work.recv_timeout(patience),
+                None => work.recv().map_err(RecvTimeoutError::from),
+            };
             alive.mark();
-            next
-        })
+            patience = match next {
+                Ok(work) => return Some(work),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                // Who speaks already may go on with the sentence; or was it only a gesture?
+                Err(RecvTimeoutError::Timeout) if self.status.is_listening() => Some(LISTENING_INTERVAL),
+                Err(RecvTimeoutError::Timeout) => {
+                    let actions = self.composer.time_is_up();
+                    self.act(actions, jobs).ok()?;
+                    None
+                }
+            };
+        }
     }
 
     /// Have it typed.
