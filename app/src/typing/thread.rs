@@ -25,15 +25,13 @@ const MEET_HOST_INTERVAL: Duration = Duration::from_millis(250);
 /// What the settings say of it.
 #[derive(Clone, Copy, Debug)]
 pub struct TypeOptions {
-    /// Press Enter after each dictation that typed something.
-    pub enter: bool,
     /// What was typed longer ago is not taken back; zero for no limit.
     pub undo_within: Duration,
 }
 
 impl From<&settings::Typing> for TypeOptions {
     fn from(settings: &settings::Typing) -> Self {
-        Self { enter: settings.enter == "always", undo_within: settings.undo_within }
+        Self { undo_within: settings.undo_within }
     }
 }
 
@@ -54,7 +52,6 @@ pub struct Shared<'a> {
 pub struct TypeThread<'a> {
     typist: Typist<Box<dyn Keyboard>>,
     clock: Arc<dyn Clock>,
-    options: TypeOptions,
     shared: Shared<'a>,
     /// The host took no keys when last asked.
     away: AtomicBool,
@@ -100,7 +97,6 @@ impl<'a> TypeThread<'a> {
         Self {
             typist,
             clock,
-            options,
             shared,
             away: AtomicBool::new(false),
             history: History::new(options.undo_within),
@@ -200,11 +196,6 @@ impl<'a> TypeThread<'a> {
     /// The dictation is over.
     fn finish(&mut self, report: &mut DictationReport, finished: &Finished) -> Result<(), Failed> {
         self.is_dictation_unwanted()?;
-        let wanted = !self.dictation.typed.is_empty();
-        if self.options.enter && wanted {
-            self.type_text("\n", Typing::Dictation(self.dictation.number))?;
-        }
-        self.shared.interrupt.set_typing(Typing::Nothing);
         self.history.close();
         let next = Dictation { number: finished.number + 1, ..Dictation::default() };
         let Dictation { said, typed, keys, .. } = std::mem::replace(&mut self.dictation, next);
@@ -224,7 +215,6 @@ impl<'a> TypeThread<'a> {
         // What a gesture said of the words before these.
         self.shared.interrupt.take_unwanted(Typing::Own);
         self.type_text(text, Typing::Own)?;
-        self.shared.interrupt.set_typing(Typing::Nothing);
         if self.shared.interrupt.take_unwanted(Typing::Own) {
             self.done_early += 1;
             let text = self.history.take_open();
@@ -251,6 +241,8 @@ impl<'a> TypeThread<'a> {
         asked.see_host(self.away.load(Ordering::Relaxed));
         let outcome =
             self.typist.type_text(text, |moment| asked.stop(moment), |is_away| asked.see_host(is_away));
+        // The end of a dictation may be long in coming: until then nobody sees it being typed.
+        self.shared.interrupt.set_typing(Typing::Nothing);
         let (remaining, times) = match outcome {
             TypingOutcome::Done { first_key_at, last_key_at } => (0, first_key_at.zip(last_key_at)),
             TypingOutcome::Stopped { remaining } => (remaining, None),

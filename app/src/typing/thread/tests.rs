@@ -14,7 +14,7 @@ use crate::sizes::JOBS_QUEUED;
 use crate::status::Light;
 use crate::typing::{Keymap, Pacing};
 
-const OPTIONS: TypeOptions = TypeOptions { enter: false, undo_within: Duration::from_secs(60) };
+const OPTIONS: TypeOptions = TypeOptions { undo_within: Duration::from_secs(60) };
 
 fn text(text: &str) -> Job {
     Job::Text(Composed::try_from(text).unwrap())
@@ -53,6 +53,12 @@ impl Keyboard for Eventful {
     fn host_leds(&mut self) -> Option<HostLeds> {
         self.host.host_leds()
     }
+}
+
+/// A job, or a gesture for undo when this dictation was the last spoken.
+enum Spoken {
+    Job(Job),
+    Undo(u64),
 }
 
 /// What a test has at hand.
@@ -97,8 +103,38 @@ impl Bench {
             sender.try_send(job).unwrap();
         }
         drop(sender);
-        let keyboard =
-            Eventful { host: self.host.clone(), offered: 0, events: std::mem::take(&mut self.events) };
+        let events = std::mem::take(&mut self.events);
+        self.run_queue(&receiver, events)
+    }
+
+    /// Do the jobs, with gestures between them: each comes when the jobs before it are done.
+    fn run_spoken(&self, spoken: Vec<Spoken>) -> Result<Vec<String>, Fault> {
+        // Nothing waits in this one: a job is taken when the one before it is done.
+        let (sender, receiver) = sync_channel(0);
+        let (status, interrupt) = (&self.status, &self.interrupt);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for step in spoken {
+                    let (job, gesture) = match step {
+                        Spoken::Job(job) => (job, None),
+                        Spoken::Undo(last) => (Job::Erase { chars: 0 }, Some(last)),
+                    };
+                    if !matches!(job, Job::Finished(..)) {
+                        status.begin_work();
+                    }
+                    sender.send(job).unwrap();
+                    if let Some(last) = gesture {
+                        interrupt.undo(Some(last));
+                    }
+                }
+            });
+            let receiver = receiver;
+            self.run_queue(&receiver, Vec::new())
+        })
+    }
+
+    fn run_queue(&self, receiver: &Receiver<Job>, events: Vec<Event>) -> Result<Vec<String>, Fault> {
+        let keyboard = Eventful { host: self.host.clone(), offered: 0, events };
         let clock: Arc<dyn Clock> = self.clock.clone();
         let typist = Typist::new(
             Box::new(keyboard) as Box<dyn Keyboard>,
@@ -115,7 +151,7 @@ impl Bench {
             self.clock.advance(Duration::from_secs(1));
             texts.push(report.text);
         };
-        TypeThread::new(typist, clock, self.options, shared).run(&receiver, &mut on_report)?;
+        TypeThread::new(typist, clock, self.options, shared).run(receiver, &mut on_report)?;
         self.status.set_ready();
         assert_eq!(self.status.light(Duration::ZERO), Light::Ready, "every piece of work was ended");
         Ok(texts)
@@ -206,7 +242,7 @@ fn enter_makes_undo_forget() {
 #[test]
 fn a_minute_makes_undo_forget() {
     let mut bench =
-        Bench { options: TypeOptions { undo_within: Duration::from_secs(2), ..OPTIONS }, ..Bench::default() };
+        Bench { options: TypeOptions { undo_within: Duration::from_secs(2) }, ..Bench::default() };
     let mut jobs = dictations(&["One.", " Two.", " Three."]);
     jobs.extend([Job::Undo, Job::Undo, Job::Undo]);
     bench.run(jobs).unwrap();
@@ -223,14 +259,6 @@ fn retype_types_the_last_dictation_with_words() {
     jobs.extend([Job::Undo, Job::Retype, Job::Undo, Job::Retype, Job::Retype]);
     check(jobs, "One. Two. Two.");
     check(vec![Job::Retype], "");
-}
-
-#[test]
-fn enter_after_each_dictation_that_typed_something() {
-    let mut bench = Bench { options: TypeOptions { enter: true, ..OPTIONS }, ..Bench::default() };
-    let jobs = vec![text("One,"), text(" two."), finished(0), finished(1), text("Three."), finished(2)];
-    assert_eq!(bench.run(jobs).unwrap(), ["One, two.", "", "Three."]);
-    assert_eq!(bench.host.typed(), "One, two.\nThree.\n");
 }
 
 #[test]
@@ -252,6 +280,17 @@ fn a_gesture_keeps_the_last_dictation_from_being_typed() {
     jobs.extend([Job::Undo, text(" Three."), finished(2), Job::Retype]);
     assert_eq!(bench.run(jobs).unwrap(), ["One.", "", " Three."]);
     assert_eq!(bench.host.typed(), "One. Three. Three.");
+    assert!(!bench.host.reports().iter().any(|report| report.keys[0] == usage::BACKSPACE));
+}
+
+/// The end of the first dictation is held back with its full stop: nobody sees it being typed.
+#[test]
+fn a_gesture_before_the_end_of_a_dictation_that_was_typed_is_about_the_last_one() {
+    let bench = Bench::default();
+    let mut spoken = vec![Spoken::Job(text("One")), Spoken::Undo(1)];
+    spoken.extend([text("."), finished(0), text(" Two"), finished(1), Job::Undo].map(Spoken::Job));
+    assert_eq!(bench.run_spoken(spoken).unwrap(), ["One.", ""]);
+    assert_eq!(bench.host.typed(), "One.");
     assert!(!bench.host.reports().iter().any(|report| report.keys[0] == usage::BACKSPACE));
 }
 
