@@ -188,7 +188,6 @@ impl Pipeline {
                     composer,
                     ends: VecDeque::new(),
                     undo_within,
-                    typed_at: None,
                     prompt: Prompt::new(),
                     about,
                     status: &status,

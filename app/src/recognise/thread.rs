@@ -9,7 +9,6 @@ use super::protocol::{Engine, Prompt, Transcript};
 use super::supervisor::{Caller, RecogniseError, Supervisor};
 use super::verdict;
 use crate::compose::{Action, Composer};
-use crate::listen::ptt::Command;
 use crate::listen::segmenter::{Segment, Work};
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
@@ -33,8 +32,6 @@ pub struct RecogniseThread<'a> {
     pub ends: VecDeque<Job>,
     /// What was typed longer ago is not taken back; zero for no limit.
     pub undo_within: Duration,
-    /// When something was last typed. None at the start.
-    pub typed_at: Option<Instant>,
     /// How the text of this dictation ends so far. Empty at the start.
     pub prompt: Prompt,
     /// For a status report.
@@ -61,12 +58,8 @@ impl RecogniseThread<'_> {
         }
         while let Some(work) = self.next(work, jobs) {
             // The listen thread counts these as work; what becomes of them is counted by itself.
-            let is_counted =
-                matches!(work, Work::Segment(_) | Work::Confirm(..) | Work::Report | Work::Command(_));
-            let is_old = |typed_at: Instant| typed_at.elapsed() > self.undo_within;
-            if !self.undo_within.is_zero() && self.typed_at.is_some_and(is_old) {
-                self.composer.too_late_to_undo();
-            }
+            let is_counted = work.is_counted();
+            self.tell_time();
             let actions = match work {
                 Work::Segment(segment) => {
                     report.queue += segment.closed.elapsed();
@@ -118,11 +111,9 @@ impl RecogniseThread<'_> {
                     let text = Facts::gather(&self.about, self.status, restarts).status_report();
                     self.composer.own_words(&text)
                 }
-                Work::Command(command) => match command {
-                    Command::Undo => self.composer.undone(),
-                    Command::Retype => self.composer.retyped(),
-                    Command::Enter => self.composer.entered(),
-                },
+                Work::Undo(named) => self.composer.undone(named),
+                Work::Retype => self.composer.retyped(),
+                Work::Enter => self.composer.entered(),
             };
             // Without a keyboard nobody needs text any more.
             if self.act(actions, jobs).is_err() {
@@ -136,6 +127,10 @@ impl RecogniseThread<'_> {
         // At the end nobody misses what cannot be typed any more but the type thread, which counts it.
         let _ = self.act(actions, jobs);
         lost
+    }
+
+    fn tell_time(&mut self) {
+        self.composer.set_time(self.caller.clock.now(), self.undo_within);
     }
 
     fn recognise(&mut self, segment: &Segment) -> Result<Transcript, RecogniseError> {
@@ -161,6 +156,7 @@ impl RecogniseThread<'_> {
                 // Who speaks already may go on with the sentence; or was it only a gesture?
                 Err(RecvTimeoutError::Timeout) if self.status.is_listening() => Some(LISTENING_INTERVAL),
                 Err(RecvTimeoutError::Timeout) => {
+                    self.tell_time();
                     let actions = self.composer.time_is_up();
                     self.act(actions, jobs).ok()?;
                     None
@@ -176,7 +172,7 @@ impl RecogniseThread<'_> {
                 Action::Type(text) => Job::Text(text),
                 Action::OwnWords(words) => Job::OwnWords(words),
                 Action::Erase(chars) => Job::Erase { chars },
-                Action::Undo => Job::Undo,
+                Action::Undo { newer } => Job::Undo { newer },
                 Action::Retype => Job::Retype,
                 Action::Enter => Job::Enter,
                 Action::Finish => match self.ends.pop_front() {
@@ -190,7 +186,6 @@ impl RecogniseThread<'_> {
             };
             if !matches!(job, Job::Finished(..)) {
                 self.status.begin_work();
-                self.typed_at = Some(Instant::now());
             }
             // Waits while the host is away and the queue is full.
             self.caller.alive.idle();
@@ -229,6 +224,7 @@ impl RecogniseThread<'_> {
             return Vec::new();
         }
         let start = Instant::now();
+        self.tell_time();
         let actions = self.composer.compose(&transcript.text);
         report.compose += start.elapsed();
         self.prompt = transcript.prompt;

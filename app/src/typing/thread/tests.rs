@@ -8,11 +8,11 @@ use oratype_hal::time::{MonotonicClock, SimulatedClock};
 use proptest::prelude::*;
 
 use super::*;
-use crate::compose::Composed;
+use crate::compose::{Action, Composed, Composer};
 use crate::liveness::{Liveness, Role};
 use crate::sizes::JOBS_QUEUED;
 use crate::status::Light;
-use crate::typing::{Keymap, Pacing};
+use crate::typing::Pacing;
 
 const OPTIONS: TypeOptions = TypeOptions { undo_within: Duration::from_secs(60) };
 
@@ -90,7 +90,7 @@ impl Bench {
     /// A gesture for undo after so many reports, when this dictation was the last spoken.
     fn undo_after(&mut self, reports: usize, last: u64) {
         let interrupt = Arc::clone(&self.interrupt);
-        self.events.push((reports, Box::new(move || interrupt.undo(Some(last)))));
+        self.events.push((reports, Box::new(move || _ = interrupt.undo(Some(last)))));
     }
 
     /// Do the jobs. Returns the texts of the reports.
@@ -177,14 +177,14 @@ fn a_dictation_is_reported_with_all_its_texts() {
 #[test]
 fn undo_takes_back_whole_dictations() {
     let mut jobs = dictations(&["One.", " Two\u{2026}", " Stra\u{df}e"]);
-    jobs.push(Job::Undo);
+    jobs.push(Job::Undo { newer: 0 });
     check(jobs, "One. Two...");
     // What stands for one character takes as many backspaces as it has.
     let mut jobs = dictations(&["One.", " Two\u{2026}"]);
-    jobs.extend([Job::Undo, Job::Undo, Job::Undo]);
+    jobs.extend([Job::Undo { newer: 0 }, Job::Undo { newer: 0 }, Job::Undo { newer: 0 }]);
     check(jobs, "");
     let mut jobs = dictations(&["One."]);
-    jobs.extend([Job::OwnWords(" All is well.".into()), Job::Undo]);
+    jobs.extend([Job::OwnWords(" All is well.".into()), Job::Undo { newer: 0 }]);
     check(jobs, "One.");
 }
 
@@ -196,7 +196,7 @@ fn undo_within_a_dictation_takes_back_what_it_has_typed() {
         finished(0),
         text(" Two,"),
         text(" three"),
-        Job::Undo,
+        Job::Undo { newer: 0 },
         text(" four"),
         finished(1),
         Job::Retype,
@@ -226,7 +226,7 @@ fn characters_are_erased_as_they_stood_in_the_texts() {
 fn enter_makes_undo_forget() {
     let undo = |more: &[&str]| {
         let mut jobs = dictations(&[&["One."], more].concat());
-        jobs.extend([Job::Undo, Job::Undo]);
+        jobs.extend([Job::Undo { newer: 0 }, Job::Undo { newer: 0 }]);
         jobs
     };
     check(undo(&[" Two.\n"]), "One. Two.\n");
@@ -235,7 +235,7 @@ fn enter_makes_undo_forget() {
     // What the keymap makes an Enter of.
     check(undo(&[" Two.\u{2028}"]), "One. Two.\n");
     let mut jobs = dictations(&["One."]);
-    jobs.extend([Job::Enter, Job::Undo, Job::Erase { chars: 2 }]);
+    jobs.extend([Job::Enter, Job::Undo { newer: 0 }, Job::Erase { chars: 2 }]);
     check(jobs, "One.\n");
 }
 
@@ -244,7 +244,7 @@ fn a_minute_makes_undo_forget() {
     let mut bench =
         Bench { options: TypeOptions { undo_within: Duration::from_secs(2) }, ..Bench::default() };
     let mut jobs = dictations(&["One.", " Two.", " Three."]);
-    jobs.extend([Job::Undo, Job::Undo, Job::Undo]);
+    jobs.extend([Job::Undo { newer: 0 }, Job::Undo { newer: 0 }, Job::Undo { newer: 0 }]);
     bench.run(jobs).unwrap();
     assert_eq!(bench.host.typed(), "One.");
 }
@@ -256,7 +256,7 @@ fn retype_types_the_last_dictation_with_words() {
     check(jobs, "One. Two. Two.");
     // Also when it was taken back; and what was typed once more can be taken back again.
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.extend([Job::Undo, Job::Retype, Job::Undo, Job::Retype, Job::Retype]);
+    jobs.extend([Job::Undo { newer: 0 }, Job::Retype, Job::Undo { newer: 0 }, Job::Retype, Job::Retype]);
     check(jobs, "One. Two. Two.");
     check(vec![Job::Retype], "");
 }
@@ -267,7 +267,7 @@ fn a_gesture_stops_what_is_being_typed_and_takes_it_back() {
     // In the middle of the second dictation, while a third one waits.
     bench.undo_after(10, 2);
     let mut jobs = vec![text("One."), finished(0), text(" Two, and"), text(" more."), finished(1)];
-    jobs.extend([text(" Three."), finished(2), Job::Undo]);
+    jobs.extend([text(" Three."), finished(2), Job::Undo { newer: 1 }]);
     assert_eq!(bench.run(jobs).unwrap(), ["One.", "", " Three."]);
     assert_eq!(bench.host.typed(), "One. Three.");
 }
@@ -277,7 +277,7 @@ fn a_gesture_keeps_the_last_dictation_from_being_typed() {
     let mut bench = Bench::default();
     bench.interrupt.undo(Some(1));
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.extend([Job::Undo, text(" Three."), finished(2), Job::Retype]);
+    jobs.extend([Job::Undo { newer: 0 }, text(" Three."), finished(2), Job::Retype]);
     assert_eq!(bench.run(jobs).unwrap(), ["One.", "", " Three."]);
     assert_eq!(bench.host.typed(), "One. Three. Three.");
     assert!(!bench.host.reports().iter().any(|report| report.keys[0] == usage::BACKSPACE));
@@ -288,7 +288,8 @@ fn a_gesture_keeps_the_last_dictation_from_being_typed() {
 fn a_gesture_before_the_end_of_a_dictation_that_was_typed_is_about_the_last_one() {
     let bench = Bench::default();
     let mut spoken = vec![Spoken::Job(text("One")), Spoken::Undo(1)];
-    spoken.extend([text("."), finished(0), text(" Two"), finished(1), Job::Undo].map(Spoken::Job));
+    spoken
+        .extend([text("."), finished(0), text(" Two"), finished(1), Job::Undo { newer: 0 }].map(Spoken::Job));
     assert_eq!(bench.run_spoken(spoken).unwrap(), ["One.", ""]);
     assert_eq!(bench.host.typed(), "One.");
     assert!(!bench.host.reports().iter().any(|report| report.keys[0] == usage::BACKSPACE));
@@ -300,7 +301,8 @@ fn a_gesture_about_an_empty_dictation_takes_back_nothing() {
     let mut bench = Bench::default();
     bench.interrupt.undo(Some(1));
     let mut jobs = dictations(&["One."]);
-    jobs.extend([finished(1), Job::Undo]);
+    // The composer knows of nothing to take back.
+    jobs.push(finished(1));
     bench.run(jobs).unwrap();
     assert_eq!(bench.host.typed(), "One.");
 }
@@ -309,7 +311,9 @@ fn a_gesture_about_an_empty_dictation_takes_back_nothing() {
 fn what_was_stopped_can_be_typed_once_more() {
     let mut bench = Bench::default();
     bench.undo_after(6, 0);
-    bench.run(vec![text("One, two,"), text(" three."), finished(0), Job::Undo, Job::Retype]).unwrap();
+    bench
+        .run(vec![text("One, two,"), text(" three."), finished(0), Job::Undo { newer: 0 }, Job::Retype])
+        .unwrap();
     assert_eq!(bench.host.typed(), "One, two, three.");
 }
 
@@ -320,7 +324,13 @@ fn a_gesture_stops_the_own_words_and_the_second_one_goes_further_back() {
     // While the backspaces go out.
     bench.undo_after(16, 0);
     let mut jobs = dictations(&["One."]);
-    jobs.extend([Job::OwnWords(" Oratype is well.".into()), Job::Undo, Job::Undo, text("Two."), finished(1)]);
+    jobs.extend([
+        Job::OwnWords(" Oratype is well.".into()),
+        Job::Undo { newer: 0 },
+        Job::Undo { newer: 0 },
+        text("Two."),
+        finished(1),
+    ]);
     bench.run(jobs).unwrap();
     assert_eq!(bench.host.typed(), "Two.");
 }
@@ -332,7 +342,7 @@ fn a_gesture_while_the_host_is_away_is_about_the_last_dictation() {
     let mut bench = Bench { host: ScriptedKeyboard::with_absences(absences), ..Bench::default() };
     bench.undo_after(10, 1);
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.push(Job::Undo);
+    jobs.push(Job::Undo { newer: 0 });
     bench.run(jobs).unwrap();
     assert_eq!(bench.host.typed(), "One.");
 }
@@ -343,7 +353,7 @@ fn a_stop_counts_what_the_absent_host_did_not_get() {
     bench.host.set_host_present(false);
     bench.stop.store(true, Ordering::Relaxed);
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.extend([Job::Undo, Job::Retype]);
+    jobs.extend([Job::Undo { newer: 0 }, Job::Retype]);
     assert!(matches!(bench.run(jobs), Err(Fault::Untyped(14))));
 }
 
@@ -352,7 +362,7 @@ fn a_failed_keyboard_counts_what_waits() {
     let bench = &mut Bench::default();
     bench.host.fail(nix::errno::Errno::ENODEV);
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.extend([Job::OwnWords("ab".into()), Job::Undo]);
+    jobs.extend([Job::OwnWords("ab".into()), Job::Undo { newer: 0 }]);
     assert!(matches!(bench.run(jobs), Err(Fault::Keyboard(_, 11))));
 }
 
@@ -472,7 +482,7 @@ fn jobs_and_text(steps: &[Step]) -> (Vec<Job>, String) {
                 }
             }
             Step::Undo => {
-                jobs.push(Job::Undo);
+                jobs.push(Job::Undo { newer: 0 });
                 dictations.retain(|text| !text.is_empty());
                 if open.is_empty() {
                     dictations.pop();
@@ -541,42 +551,100 @@ proptest! {
         prop_assert_eq!(bench.host.typed(), expected);
     }
 
-    /// A gesture at any moment takes back one dictation as a whole, and nothing else.
+    /// Whatever a gesture meets, what the composer believes to stand on the host stands there.
     #[test]
-    fn a_gesture_takes_back_one_dictation_as_a_whole(
-        lengths in prop::collection::vec(1..4_usize, 1..8),
+    fn the_composer_knows_the_host_after_a_gesture_at_any_moment(
+        said in prop::collection::vec(prop::sample::select(SAID.to_vec()), 1..9),
         at in any::<prop::sample::Index>(),
         spoken in any::<prop::sample::Index>(),
     ) {
-        let said: Vec<String> =
-            lengths.iter().enumerate().map(|(n, &texts)| format!(" {n}\u{2026}").repeat(texts)).collect();
         // The gesture comes when so many were spoken, which may be more than were typed.
         let spoken = 1 + spoken.index(said.len());
+        let last = spoken as u64 - 1;
+        // What it names, if it comes after so many reports: done without its undo, the jobs are the same up to there.
+        let mut talk = Talk::default();
+        said[..spoken].iter().for_each(|said| talk.say(said));
         let reports = {
             let mut bench = Bench::default();
-            bench.run(dictations(&said[..spoken].iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
+            bench.run(talk.clone_jobs()).unwrap();
             bench.host.reports().len()
         };
-        let mut jobs = Vec::new();
-        for (number, (texts, length)) in said.iter().zip(&lengths).enumerate() {
-            for _ in 0..*length {
-                jobs.push(text(&texts[..texts.len() / length]));
-            }
-            jobs.push(finished(number as u64));
-            if number + 1 == spoken {
-                jobs.push(Job::Undo);
-            }
-        }
-        let mut bench = Bench::default();
-        // The gesture is there before its job is.
-        bench.undo_after(1 + at.index(reports), spoken as u64 - 1);
-        bench.run(jobs).unwrap();
-        let typed = bench.host.typed();
-        let without = |n: usize| {
-            let mut rest = said.clone();
-            rest.remove(n);
-            rest.concat().replace('\u{2026}', "...")
+        let at = at.index(reports + 1);
+        let named = Arc::new(std::sync::Mutex::new(None));
+        let gesture = |bench: &mut Bench| {
+            let (interrupt, named) = (Arc::clone(&bench.interrupt), Arc::clone(&named));
+            let undo = move || *named.lock().unwrap() = Some(interrupt.undo(Some(last)));
+            if at == 0 { undo() } else { bench.events.push((at, Box::new(undo))) }
         };
-        prop_assert!((0..spoken).any(|n| typed == without(n)), "{typed:?} of {said:?}");
+        let mut bench = Bench::default();
+        gesture(&mut bench);
+        bench.run(talk.clone_jobs()).unwrap();
+        let Some(name) = *named.lock().unwrap() else { return Ok(()) };
+
+        let actions = talk.composer.undone(name);
+        talk.act(actions);
+        said[spoken..].iter().for_each(|said| talk.say(said));
+        let actions = talk.composer.time_is_up();
+        talk.act(actions);
+        let mut bench = Bench::default();
+        gesture(&mut bench);
+        bench.run(talk.clone_jobs()).unwrap();
+        prop_assert_eq!(*named.lock().unwrap(), Some(name));
+        prop_assert_eq!(bench.host.typed(), talk.composer.text(), "{:?} named {:?}", said, name);
+    }
+}
+
+/// Dictations of one transcript each; one has no words.
+const SAID: [&str; 8] = [
+    "We are at home.",
+    "And we are well today.",
+    "It is late already, and so we go.",
+    "Scratch that.",
+    "Delete last word.",
+    "Scratch that. It was a mistake.",
+    "Type that again.",
+    "",
+];
+
+/// A composer that makes jobs.
+struct Talk {
+    composer: Composer,
+    jobs: Vec<Action>,
+}
+
+impl Default for Talk {
+    fn default() -> Self {
+        Self { composer: Composer::new(&settings::Settings::default()), jobs: Vec::new() }
+    }
+}
+
+impl Talk {
+    fn say(&mut self, said: &str) {
+        let actions = self.composer.compose(said);
+        self.act(actions);
+        let actions = self.composer.finished();
+        self.act(actions);
+    }
+
+    fn act(&mut self, actions: Vec<Action>) {
+        self.jobs.extend(actions);
+    }
+
+    fn clone_jobs(&self) -> Vec<Job> {
+        let mut ended = 0;
+        let job = |action: &Action| match action.clone() {
+            Action::Type(text) => Some(Job::Text(text)),
+            Action::OwnWords(words) => Some(Job::OwnWords(words)),
+            Action::Erase(chars) => Some(Job::Erase { chars }),
+            Action::Undo { newer } => Some(Job::Undo { newer }),
+            Action::Retype => Some(Job::Retype),
+            Action::Enter => Some(Job::Enter),
+            Action::Finish => {
+                ended += 1;
+                Some(finished(ended - 1))
+            }
+            Action::Profile(_) => None,
+        };
+        self.jobs.iter().filter_map(job).collect()
     }
 }
