@@ -56,6 +56,7 @@ impl Keyboard for Eventful {
 }
 
 /// A job, or a gesture for undo when this dictation was the last spoken.
+#[expect(clippy::large_enum_variant, reason = "nearly every step is a job")]
 enum Spoken {
     Job(Job),
     Undo(u64),
@@ -303,6 +304,16 @@ fn a_gesture_about_an_empty_dictation_takes_back_nothing() {
     let mut jobs = dictations(&["One."]);
     // The composer knows of nothing to take back.
     jobs.push(finished(1));
+    bench.run(jobs).unwrap();
+    assert_eq!(bench.host.typed(), "One.");
+}
+
+#[test]
+fn what_was_stopped_is_erased_in_the_place_of_older_text() {
+    let mut bench = Bench::default();
+    bench.undo_after(10, 1);
+    let mut jobs = vec![text("One."), finished(0), text(" Two, and"), Job::Erase { chars: 4 }];
+    jobs.extend([text(" three."), finished(1), Job::Undo { newer: 0 }]);
     bench.run(jobs).unwrap();
     assert_eq!(bench.host.typed(), "One.");
 }
