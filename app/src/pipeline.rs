@@ -163,8 +163,7 @@ impl Pipeline {
                 Keymap::from_settings(&settings.typing),
                 (&settings.typing).into(),
             );
-            // Whether Enter follows a dictation depends on the profile, so the composer sees to it.
-            let options = TypeOptions { enter: false, ..TypeOptions::from(&settings.typing) };
+            let options = TypeOptions::from(&settings.typing);
             spawn("type", move || {
                 let _ending = ending;
                 let shared = Shared { status: &status, stop: &stop, interrupt: &interrupt, alive: &alive };
@@ -189,7 +188,6 @@ impl Pipeline {
                     composer,
                     ends: VecDeque::new(),
                     undo_within,
-                    typed_at: None,
                     prompt: Prompt::new(),
                     about,
                     status: &status,

@@ -33,12 +33,7 @@ impl Field {
             Action::Enter => self.push_own("\n"),
             Action::Retype => self.push_own(&self.last.clone()),
             Action::Erase(chars) => self.erase(*chars),
-            Action::Undo => {
-                self.open = false;
-                let chars = self.entries.pop().unwrap_or_default().chars().count();
-                forget_last(&mut self.text, chars);
-                forget_last(&mut self.said, chars);
-            }
+            Action::Undo { newer } => self.undo(*newer),
             Action::Finish => {
                 self.open = false;
                 if !self.said.is_empty() {
@@ -52,6 +47,18 @@ impl Field {
     #[cfg(test)]
     pub(super) fn too_late_to_undo(&mut self) {
         self.entries.clear();
+    }
+
+    fn undo(&mut self, newer: usize) {
+        let Some(at) = self.entries.len().checked_sub(newer + 1) else { return };
+        let undone = self.entries.remove(at);
+        let behind: usize = self.entries[at..].iter().map(String::len).sum();
+        let end = self.text.len() - behind;
+        self.text.drain(end - undone.len()..end);
+        if newer == 0 {
+            self.open = false;
+            forget_last(&mut self.said, undone.chars().count());
+        }
     }
 
     fn push_own(&mut self, text: &str) {

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Rules only, no model: what is said is looked up in the one [`table`] of commands and in the user's snippets; how it
-//! joins what was typed before follows from that text. Nothing here waits or knows the time.
+//! joins what was typed before follows from that text. Nothing here waits, and the
+//! time is what it is told.
 //!
 //! Architecture invariant: text that was typed is taken back only because the speaker asked for it.
 
@@ -28,16 +29,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use field::Field;
+use oratype_hal::time::Timestamp;
 
 use crate::recognise::protocol::TEXT_BYTES_MAX;
 use crate::settings::Settings;
+use crate::typing::Typing;
 use parse::{Item, Known, parse};
 use phrases::Phrases;
 use rules::Rules;
 use table::Does;
 use tokens::Token;
 pub(crate) use tokens::phrase_key;
-use writer::{Change, Writer};
+use writer::{Change, Undone, Writer};
 
 /// A piece of text to type: a transcript, and the space before it. Longer text is several pieces.
 pub type Composed = heapless::String<{ TEXT_BYTES_MAX + 1 }>;
@@ -50,8 +53,11 @@ pub enum Action {
     Type(Composed),
     /// Take back that many characters of what was typed last.
     Erase(usize),
-    /// Take back the last dictation that has typed something.
-    Undo,
+    /// Take back a dictation that has typed something.
+    Undo {
+        /// How many that have typed something came after it.
+        newer: usize,
+    },
     /// Type the last dictation again.
     Retype,
     /// Press Enter, for no dictation.
@@ -75,6 +81,9 @@ pub struct Composer {
     writer: Writer,
     /// A dictation has begun.
     dictating: bool,
+    /// Dictations that are over, and texts that belong to none.
+    finished: u64,
+    own: u64,
     /// What it has said, and what the last one has that said anything.
     said: String,
     last: String,
@@ -104,6 +113,8 @@ impl Composer {
             )),
             writer: Writer::default(),
             dictating: false,
+            finished: 0,
+            own: 0,
             said: String::new(),
             last: String::new(),
             waits: false,
@@ -127,13 +138,18 @@ impl Composer {
 
         let held = self.writer.holds_stop();
         let settled = held && !carries_on(first, &tokens);
-        self.writer.settle(settled);
-        if std::mem::take(&mut self.waits) {
+        let waited = std::mem::take(&mut self.waits);
+        if waited {
+            self.writer.settle(settled);
             self.flush(&mut actions);
             self.finish(&mut actions);
         }
         if !std::mem::replace(&mut self.dictating, true) {
-            self.writer.begin(held && !settled, !rules.space_between);
+            self.begin(held && !(waited && settled), !rules.space_between);
+        }
+        // One that an undo has left there: the dictation before was told to be over, so it belongs to this one.
+        if !waited {
+            self.writer.settle(settled);
         }
         self.write(&items, &tokens, &mut actions);
         self.flush(&mut actions);
@@ -145,6 +161,7 @@ impl Composer {
     /// [`waits`](Self::waits).
     pub fn finished(&mut self) -> Vec<Action> {
         let mut actions = self.time_is_up();
+        self.finished += 1;
         let rules = self.rules();
         let mut had_text = false;
         if std::mem::take(&mut self.dictating) {
@@ -179,16 +196,21 @@ impl Composer {
         actions
     }
 
-    /// The speaker takes back the last dictation by a gesture.
-    pub fn undone(&mut self) -> Vec<Action> {
+    /// The speaker takes back a dictation by a gesture: what it has named, or else the last one that stands.
+    pub fn undone(&mut self, named: Typing) -> Vec<Action> {
         let mut actions = Vec::new();
-        if std::mem::take(&mut self.waits) {
-            self.writer.settle(false);
-            self.finish(&mut actions);
+        match self.writer.newer_than(named) {
+            None => return actions,
+            Some(0) if std::mem::take(&mut self.waits) => {
+                self.writer.settle(false);
+                self.finish(&mut actions);
+            }
+            Some(0) => {}
+            Some(_) => actions = self.time_is_up(),
         }
-        self.undo(&mut actions);
-        if self.dictating {
-            self.writer.begin(self.writer.holds_stop(), false);
+        let was_last = self.undo(named, &mut actions);
+        if self.dictating && was_last {
+            self.begin(self.writer.holds_stop(), false);
         }
         actions
     }
@@ -211,11 +233,12 @@ impl Composer {
         actions
     }
 
-    /// What was typed so far was typed so long ago that it is not taken back any more. What the present dictation has
-    /// typed is not.
-    pub fn too_late_to_undo(&mut self) {
-        if !self.dictating {
-            self.writer.fix_all();
+    /// It is this time now: what was typed longer ago than `keep` is not taken back; zero for no limit. The type thread
+    /// forgets by the same rule, dictation by dictation.
+    pub fn set_time(&mut self, now: Timestamp, keep: Duration) {
+        self.writer.set_time(now);
+        if !keep.is_zero() {
+            self.writer.forget_old(keep, self.dictating);
         }
     }
 
@@ -223,12 +246,18 @@ impl Composer {
     pub fn own_words(&mut self, text: &str) -> Vec<Action> {
         let mut actions = self.time_is_up();
         self.writer.settle(false);
-        self.writer.begin(false, false);
+        self.begin_own();
         self.writer.own_words(text);
         let Change { text, .. } = self.writer.take_change();
         actions.push(Action::OwnWords(text));
         self.writer.trim();
         actions
+    }
+
+    /// The end of the host's text, as far as it is remembered.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        self.writer.text()
     }
 
     /// Name of the profile whose settings count; empty for those outside any.
@@ -257,19 +286,31 @@ impl Composer {
         actions.push(Action::Finish);
     }
 
-    /// The last dictation is gone, or what was typed last in its place.
-    fn undo(&mut self, actions: &mut Vec<Action>) {
-        let chars = self.writer.undo();
+    /// A dictation is gone, or what was typed in its place. Returns whether it was the last one.
+    fn undo(&mut self, what: Typing, actions: &mut Vec<Action>) -> bool {
+        let Some(Undone { newer, chars }) = self.writer.undo(what) else { return false };
         self.writer.forget_changes();
-        forget_last(&mut self.said, chars);
-        actions.push(Action::Undo);
+        if newer == 0 {
+            forget_last(&mut self.said, chars);
+        }
+        actions.push(Action::Undo { newer });
+        newer == 0
+    }
+
+    fn begin(&mut self, held_stop: bool, tight: bool) {
+        self.writer.begin(Typing::Dictation(self.finished), held_stop, tight);
+    }
+
+    fn begin_own(&mut self) {
+        self.writer.begin(Typing::Own(self.own), false, false);
+        self.own += 1;
     }
 
     fn retype(&mut self, actions: &mut Vec<Action>) {
         if self.last.is_empty() {
             return;
         }
-        self.writer.begin(false, false);
+        self.begin_own();
         self.writer.append(&self.last);
         self.writer.forget_changes();
         actions.push(Action::Retype);
@@ -336,7 +377,7 @@ impl Composer {
                 if writer.dictation().is_empty() {
                     self.flush(actions);
                     self.retype(actions);
-                    self.writer.begin(false, !rules.space_between);
+                    self.begin(false, !rules.space_between);
                 }
             }
             // The parser has made of these what they stand for.
@@ -347,8 +388,8 @@ impl Composer {
     /// Take back the dictation before this one, which has said nothing yet.
     fn take_back(&mut self, rules: &Rules, actions: &mut Vec<Action>) {
         self.flush(actions);
-        self.undo(actions);
-        self.writer.begin(self.writer.holds_stop(), !rules.space_between);
+        self.undo(Typing::Nothing, actions);
+        self.begin(self.writer.holds_stop(), !rules.space_between);
     }
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::settings::Snippet;
+use crate::typing::Typing;
 
 /// The snippets that the rows speak of.
 const SNIPPETS: [(&str, &str); 4] = [
@@ -140,7 +141,7 @@ fn a_full_stop_waits_for_the_next_words() {
     composer.finished();
     assert_eq!(text(composer.compose("So we go to bed.")), [".", "Finish", " So we go to bed"]);
     composer.finished();
-    assert_eq!(text(composer.undone()), ["Finish", "Undo"]);
+    assert_eq!(text(composer.undone(Typing::Nothing)), ["Finish", "Undo { newer: 0 }"]);
     assert_eq!(text(composer.finished()), ["Finish"], "a press without words");
     assert_eq!(text(composer.compose("And the light is out.")), [" And the light is out"]);
 }
@@ -156,6 +157,23 @@ fn a_long_text_is_typed_in_pieces() {
     let mut field = Field::default();
     actions.iter().for_each(|action| field.apply(action));
     assert_eq!(field.text(), long);
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn each_dictation_is_too_old_to_be_taken_back_by_itself() {
+    let mut composer = Composer::new(&Settings::default());
+    for (second, said) in [(0, "We are at home."), (40, "It is late already.")] {
+        composer.set_time(Duration::from_secs(second), MINUTE);
+        composer.compose(said);
+        composer.finished();
+        composer.time_is_up();
+    }
+    composer.set_time(Duration::from_secs(61), MINUTE);
+    assert_eq!(composer.undone(Typing::Nothing), [Action::Undo { newer: 0 }]);
+    assert_eq!(composer.undone(Typing::Nothing), [], "too old");
+    assert_eq!(composer.text(), "We are at home.");
 }
 
 #[test]
@@ -206,7 +224,7 @@ enum Event {
     Segment(String),
     Finished,
     TimeIsUp,
-    Undone,
+    Undone(Typing),
     Retyped,
     Entered,
     TooLate,
@@ -218,7 +236,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => any_transcript().prop_map(Event::Segment),
         3 => Just(Event::Finished),
         1 => Just(Event::TimeIsUp),
-        1 => Just(Event::Undone),
+        1 => Just(Event::Undone(Typing::Nothing)),
+        1 => (0..4_u64).prop_map(|number| Event::Undone(Typing::Dictation(number))),
+        1 => (0..2_u64).prop_map(|number| Event::Undone(Typing::Own(number))),
         1 => Just(Event::Retyped),
         1 => Just(Event::Entered),
         1 => Just(Event::TooLate),
@@ -235,7 +255,7 @@ proptest! {
     ) {
         let mut composer = Composer::new(&settings);
         let mut field = Field::default();
-        let mut open_ends = 0;
+        let (mut open_ends, mut now) = (0, Duration::ZERO);
         for event in events {
             // A gesture does not come within a dictation's text, nor does the device speak there.
             let actions = match event {
@@ -244,11 +264,12 @@ proptest! {
                 Event::TimeIsUp => composer.time_is_up(),
                 _ if composer.dictating => continue,
                 Event::TooLate => {
-                    composer.too_late_to_undo();
+                    now += 2 * MINUTE;
+                    composer.set_time(now, MINUTE);
                     field.too_late_to_undo();
                     vec![]
                 }
-                Event::Undone => composer.undone(),
+                Event::Undone(named) => composer.undone(named),
                 Event::Retyped => composer.retyped(),
                 Event::Entered => composer.entered(),
                 Event::OwnWords => composer.own_words("Fine."),

@@ -4,11 +4,15 @@
 //! difference: characters to erase, then text to type.
 
 use std::collections::VecDeque;
+use std::time::Duration;
+
+use oratype_hal::time::Timestamp;
 
 use super::rules::{Rules, Sentences};
 use super::tokens::{self, Token};
 use super::words;
 use crate::sizes::UNDO_DICTATIONS_MAX;
+use crate::typing::Typing;
 
 /// Characters of the host's text that are remembered, bytes: a few pages, more than anybody takes back by voice.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -20,6 +24,9 @@ const FRAGMENT_WORDS_MAX: usize = 3;
 /// Where a dictation began.
 #[derive(Clone, Copy, Debug)]
 struct Level {
+    what: Typing,
+    /// When it was last typed for.
+    typed_at: Timestamp,
     /// In the text, bytes from its start.
     start: usize,
     held_stop: bool,
@@ -30,6 +37,7 @@ struct Level {
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer {
+    now: Timestamp,
     /// The end of the host's text.
     text: String,
     /// Bytes at its front that the host has for certain.
@@ -63,6 +71,14 @@ enum Begins {
     Unknown,
 }
 
+/// What an undo takes back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Undone {
+    /// Dictations with text behind it.
+    pub newer: usize,
+    pub chars: usize,
+}
+
 /// What is to be done to the host's text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Change {
@@ -71,11 +87,13 @@ pub(super) struct Change {
 }
 
 impl Writer {
-    /// A dictation begins. `held_stop`: the one before it would have ended in a full stop; `tight`: no space is due
+    /// A dictation begins, or what stands in its place. `held_stop`: the one before it would have ended in a full stop; `tight`: no space is due
     /// between the two.
-    pub(super) fn begin(&mut self, held_stop: bool, tight: bool) {
+    pub(super) fn begin(&mut self, what: Typing, held_stop: bool, tight: bool) {
         self.tight = tight;
         self.levels.push_back(Level {
+            what,
+            typed_at: self.now,
             start: self.text.len(),
             held_stop,
             glue: self.glue,
@@ -114,24 +132,56 @@ impl Writer {
         self.levels.back().map_or("", |level| &self.text[level.start..])
     }
 
-    /// The last dictation is gone, or what was typed last in its place. Returns how many characters that were.
-    pub(super) fn undo(&mut self) -> usize {
-        self.trail.clear();
-        while let Some(level) = self.levels.pop_back() {
-            let chars = self.text[level.start..].chars().count();
+    /// What is named is gone, wherever it stands; or if nothing is, what was typed last. `None` if there is no such
+    /// text.
+    pub(super) fn undo(&mut self, what: Typing) -> Option<Undone> {
+        let (at, newer) = self.find(what)?;
+        let (level, end) = (self.levels[at], self.end_of(at));
+        let chars = self.text[level.start..end].chars().count();
+        if newer == 0 {
+            self.trail.clear();
+            self.levels.truncate(at);
             self.back_to(level);
-            // One without text does not count.
-            if chars > 0 {
-                return chars;
+        } else {
+            self.text.drain(level.start..end);
+            self.kept -= end - level.start;
+            self.levels.remove(at);
+            for later in self.levels.range_mut(at..) {
+                later.start -= end - level.start;
+            }
+            // The one behind it has joined it.
+            if let Some(next) = self.levels.get_mut(at) {
+                *next = Level { start: next.start, what: next.what, typed_at: next.typed_at, ..level };
             }
         }
-        0
+        Some(Undone { newer, chars })
+    }
+
+    /// How many dictations with text came after what [`Self::undo`] would take back.
+    pub(super) fn newer_than(&self, what: Typing) -> Option<usize> {
+        self.find(what).map(|(_, newer)| newer)
+    }
+
+    /// The level that is meant, and how many with text came after it.
+    fn find(&self, what: Typing) -> Option<(usize, usize)> {
+        // One without text does not count.
+        let has_text = |&at: &usize| self.end_of(at) > self.levels[at].start;
+        let is_meant = |at: &usize| what == Typing::Nothing || self.levels[*at].what == what;
+        let at = (0..self.levels.len()).rev().filter(has_text).find(is_meant)?;
+        Some((at, (at + 1..self.levels.len()).filter(has_text).count()))
+    }
+
+    fn end_of(&self, level: usize) -> usize {
+        self.levels.get(level + 1).map_or(self.text.len(), |next| next.start)
     }
 
     /// Forget the changes so far: the typing level makes them itself.
     pub(super) fn forget_changes(&mut self) {
         if let Some(at) = self.text[self.kept..].rfind(['\n', '\t']) {
             self.fix(self.kept + at + 1);
+        }
+        if let Some(level) = self.levels.back_mut().filter(|_| self.kept < self.text.len()) {
+            level.typed_at = self.now;
         }
         (self.kept, self.erase_chars) = (self.text.len(), 0);
     }
@@ -147,10 +197,22 @@ impl Writer {
         }
     }
 
-    /// What was typed so far is too old to be taken back.
-    pub(super) fn fix_all(&mut self) {
-        self.fixed = self.text.len();
-        self.levels.clear();
+    /// It is this time now.
+    pub(super) fn set_time(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// What was typed longer ago is not taken back. `dictating`: the last dictation goes on.
+    pub(super) fn forget_old(&mut self, keep: Duration, dictating: bool) {
+        let is_old = |level: &&Level| self.now.saturating_sub(level.typed_at) > keep;
+        let Some(last_old) = self.levels.iter().take_while(is_old).count().checked_sub(1) else { return };
+        let end = self.end_of(last_old);
+        if dictating {
+            self.fix(end);
+        } else {
+            self.fixed = end;
+            self.levels.drain(..=last_old);
+        }
     }
 
     /// What has changed since the last time.
@@ -442,7 +504,9 @@ impl Writer {
                 let words: Vec<&str> = self.text[start..].split_whitespace().collect();
                 // After another sentence, also a short one is a sentence.
                 let level = self.levels.back().map_or(0, |level| level.start);
-                let alone = self.text.get(level..start).is_none_or(|before| before.trim().is_empty())
+                // The full stop of the dictation before may stand in front of it.
+                let before = self.text.get(level..start).unwrap_or_default();
+                let alone = before.chars().all(|c| c == '.' || c.is_whitespace())
                     || self.text[..start].ends_with('\n');
                 let short = alone && words.len() <= FRAGMENT_WORDS_MAX;
                 let keys = || words.iter().map(|word| tokens::phrase_key(word));

@@ -253,11 +253,12 @@ impl Stage<'_> {
 
     fn command(&mut self, command: Command) {
         log::info!("asked to {command}");
-        if command == Command::Undo {
+        self.outlet.send(match command {
             // At once; in its order the same comes through the queues.
-            self.outlet.interrupt.undo(self.segmenter.last_spoken());
-        }
-        self.outlet.send(Work::Command(command));
+            Command::Undo => Work::Undo(self.outlet.interrupt.undo(self.segmenter.last_spoken())),
+            Command::Retype => Work::Retype,
+            Command::Enter => Work::Enter,
+        });
     }
 
     /// End the dictation, if one goes on, at a moment at or before the end of the period just heard.
@@ -307,7 +308,7 @@ impl Outlet<'_> {
     /// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
     /// of empty dictations pile up behind a recogniser that hangs.
     fn send(&self, work: Work) {
-        if matches!(work, Work::Segment(_) | Work::Confirm(..) | Work::Report | Work::Command(_)) {
+        if work.is_counted() {
             self.status.begin_work();
         }
         let sent = match self.work.try_send(work) {

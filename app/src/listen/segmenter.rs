@@ -13,11 +13,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::listen::ptt::Command;
 use crate::recognise::audio::{Pool, Slot, Ticket};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
 use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS};
 use crate::speech::{SpeechDetector, SpeechEvidence};
+use crate::typing::Typing;
 
 /// From this length on a segment ends at the next pause, so that its text is being made while the speaker goes on.
 /// Shorter pieces would be recognised worse, for want of context.
@@ -111,8 +111,23 @@ pub enum Work {
     Finished(Finished),
     /// Tell how the device is.
     Report,
-    /// Do something with what was typed.
-    Command(Command),
+    /// Take back what a gesture was about.
+    Undo(Typing),
+    /// Type the last dictation once more.
+    Retype,
+    /// Press Enter.
+    Enter,
+}
+
+impl Work {
+    /// Whether the light tells of it as a piece of work.
+    pub fn is_counted(&self) -> bool {
+        match self {
+            Self::Segment(_) | Self::Confirm(..) | Self::Report => true,
+            Self::Undo(_) | Self::Retype | Self::Enter => true,
+            Self::Early(_) | Self::Withdraw | Self::Finished(_) => false,
+        }
+    }
 }
 
 /// A release, seen from the wall clock.

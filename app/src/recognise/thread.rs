@@ -9,13 +9,16 @@ use super::protocol::{Engine, Prompt, Transcript};
 use super::supervisor::{Caller, RecogniseError, Supervisor};
 use super::verdict;
 use crate::compose::{Action, Composer};
-use crate::listen::ptt::Command;
 use crate::listen::segmenter::{Segment, Work};
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
 use crate::speech::SpeechEvidence;
 use crate::status::{Cause, Status};
 use crate::typing::Job;
+
+/// How often to look whether somebody still speaks while a full stop waits for that: a stop that comes so much later
+/// is not seen to be late.
+const LISTENING_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What the thread works with.
 pub struct RecogniseThread<'a> {
@@ -29,8 +32,6 @@ pub struct RecogniseThread<'a> {
     pub ends: VecDeque<Job>,
     /// What was typed longer ago is not taken back; zero for no limit.
     pub undo_within: Duration,
-    /// When something was last typed. None at the start.
-    pub typed_at: Option<Instant>,
     /// How the text of this dictation ends so far. Empty at the start.
     pub prompt: Prompt,
     /// For a status report.
@@ -57,12 +58,8 @@ impl RecogniseThread<'_> {
         }
         while let Some(work) = self.next(work, jobs) {
             // The listen thread counts these as work; what becomes of them is counted by itself.
-            let is_counted =
-                matches!(work, Work::Segment(_) | Work::Confirm(..) | Work::Report | Work::Command(_));
-            let is_old = |typed_at: Instant| typed_at.elapsed() > self.undo_within;
-            if !self.undo_within.is_zero() && self.typed_at.is_some_and(is_old) {
-                self.composer.too_late_to_undo();
-            }
+            let is_counted = work.is_counted();
+            self.tell_time();
             let actions = match work {
                 Work::Segment(segment) => {
                     report.queue += segment.closed.elapsed();
@@ -114,11 +111,9 @@ impl RecogniseThread<'_> {
                     let text = Facts::gather(&self.about, self.status, restarts).status_report();
                     self.composer.own_words(&text)
                 }
-                Work::Command(command) => match command {
-                    Command::Undo => self.composer.undone(),
-                    Command::Retype => self.composer.retyped(),
-                    Command::Enter => self.composer.entered(),
-                },
+                Work::Undo(named) => self.composer.undone(named),
+                Work::Retype => self.composer.retyped(),
+                Work::Enter => self.composer.entered(),
             };
             // Without a keyboard nobody needs text any more.
             if self.act(actions, jobs).is_err() {
@@ -134,6 +129,10 @@ impl RecogniseThread<'_> {
         lost
     }
 
+    fn tell_time(&mut self) {
+        self.composer.set_time(self.caller.clock.now(), self.undo_within);
+    }
+
     fn recognise(&mut self, segment: &Segment) -> Result<Transcript, RecogniseError> {
         let engine = (self.engine_in)(self.composer.profile());
         self.supervisor.recognise(segment, engine, &self.prompt, self.caller)
@@ -143,31 +142,27 @@ impl RecogniseThread<'_> {
     /// no sign of death.
     fn next(&mut self, work: &Receiver<Work>, jobs: &SyncSender<Job>) -> Option<Work> {
         let alive = self.caller.alive;
-        let next = match self.composer.waits() {
-            None => None,
-            Some(hold) => {
-                alive.idle();
-                let next = work.recv_timeout(hold);
-                alive.mark();
-                match next {
-                    Ok(work) => Some(work),
-                    Err(RecvTimeoutError::Disconnected) => return None,
-                    // Who speaks already may go on with the sentence.
-                    Err(RecvTimeoutError::Timeout) if self.status.is_listening() => None,
-                    Err(RecvTimeoutError::Timeout) => {
-                        let actions = self.composer.time_is_up();
-                        self.act(actions, jobs).ok()?;
-                        None
-                    }
-                }
-            }
-        };
-        next.or_else(|| {
+        let mut patience = self.composer.waits();
+        loop {
             alive.idle();
-            let next = work.recv().ok();
+            let next = match patience {
+                Some(patience) => work.recv_timeout(patience),
+                None => work.recv().map_err(RecvTimeoutError::from),
+            };
             alive.mark();
-            next
-        })
+            patience = match next {
+                Ok(work) => return Some(work),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                // Who speaks already may go on with the sentence; or was it only a gesture?
+                Err(RecvTimeoutError::Timeout) if self.status.is_listening() => Some(LISTENING_INTERVAL),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.tell_time();
+                    let actions = self.composer.time_is_up();
+                    self.act(actions, jobs).ok()?;
+                    None
+                }
+            };
+        }
     }
 
     /// Have it typed.
@@ -177,7 +172,7 @@ impl RecogniseThread<'_> {
                 Action::Type(text) => Job::Text(text),
                 Action::OwnWords(words) => Job::OwnWords(words),
                 Action::Erase(chars) => Job::Erase { chars },
-                Action::Undo => Job::Undo,
+                Action::Undo { newer } => Job::Undo { newer },
                 Action::Retype => Job::Retype,
                 Action::Enter => Job::Enter,
                 Action::Finish => match self.ends.pop_front() {
@@ -191,7 +186,6 @@ impl RecogniseThread<'_> {
             };
             if !matches!(job, Job::Finished(..)) {
                 self.status.begin_work();
-                self.typed_at = Some(Instant::now());
             }
             // Waits while the host is away and the queue is full.
             self.caller.alive.idle();
@@ -230,6 +224,7 @@ impl RecogniseThread<'_> {
             return Vec::new();
         }
         let start = Instant::now();
+        self.tell_time();
         let actions = self.composer.compose(&transcript.text);
         report.compose += start.elapsed();
         self.prompt = transcript.prompt;

@@ -12,6 +12,19 @@ use crate::sizes::UNDO_DICTATIONS_MAX;
 struct Entry {
     text: String,
     typed_at: Timestamp,
+    /// A gesture has it back already: it is not on the host, but its undo has not come in its order yet.
+    is_gone: bool,
+}
+
+/// What is taken back: from the end of the host's text this much, and then this is typed again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TakeBack {
+    /// What is to be erased.
+    pub erased: String,
+    /// What stood behind what is unwanted.
+    pub again: String,
+    /// How many characters are forgotten, on the host or not.
+    pub forgotten: usize,
 }
 
 /// The dictations that stand right before the cursor, as far as is known.
@@ -52,7 +65,7 @@ impl History {
             if self.entries.len() == UNDO_DICTATIONS_MAX {
                 self.entries.pop_front();
             }
-            self.entries.push_back(Entry { text: String::new(), typed_at: now });
+            self.entries.push_back(Entry { text: String::new(), typed_at: now, is_gone: false });
             self.open = true;
         }
         if let Some(entry) = self.entries.back_mut() {
@@ -66,23 +79,43 @@ impl History {
         self.open = false;
     }
 
-    /// What the dictation that goes on has typed is taken back; this is it.
+    /// A gesture takes back what the dictation that goes on has typed; this is it. The jobs that wait still count on it,
+    /// so that it is remembered until one of them takes it back too.
     pub(super) fn take_open(&mut self) -> String {
-        match std::mem::take(&mut self.open) {
-            true => self.entries.pop_back().map(|entry| entry.text).unwrap_or_default(),
-            false => String::new(),
+        match self.entries.back_mut().filter(|entry| self.open && !entry.is_gone) {
+            Some(entry) => {
+                entry.is_gone = true;
+                entry.text.clone()
+            }
+            None => String::new(),
         }
     }
 
-    /// The last dictation that has typed something is taken back; this is its text. Empty if none is known.
-    pub(super) fn undo(&mut self, now: Timestamp) -> String {
-        self.forget_old(now);
-        self.open = false;
-        self.entries.pop_back().map(|entry| entry.text).unwrap_or_default()
+    /// This would have been typed for the dictation that goes on, but for a gesture.
+    pub(super) fn not_typed(&mut self, text: &str, now: Timestamp, forgets: impl Fn(char) -> bool) {
+        self.typed(text, now, forgets);
+        if let Some(entry) = self.entries.back_mut().filter(|_| self.open) {
+            entry.is_gone = true;
+        }
     }
 
-    /// The last `count` characters are taken back, or as many as are known; this is what they were.
-    pub(super) fn erase(&mut self, count: usize, now: Timestamp) -> String {
+    /// The dictation that `newer` others have followed is taken back.
+    pub(super) fn undo(&mut self, newer: usize, now: Timestamp) -> TakeBack {
+        self.forget_old(now);
+        let Some(at) = self.entries.len().checked_sub(newer + 1) else { return TakeBack::default() };
+        self.open &= newer > 0;
+        let Some(undone) = self.entries.remove(at) else { return TakeBack::default() };
+        let forgotten = undone.text.chars().count();
+        if undone.is_gone {
+            return TakeBack { forgotten, ..TakeBack::default() };
+        }
+        let behind = self.entries.range(at..).filter(|entry| !entry.is_gone);
+        let again: String = behind.map(|entry| entry.text.as_str()).collect();
+        TakeBack { erased: undone.text + &again, again, forgotten }
+    }
+
+    /// The last `count` characters are taken back, or as many as are known.
+    pub(super) fn erase(&mut self, count: usize, now: Timestamp) -> TakeBack {
         self.forget_old(now);
         let mut erased = String::new();
         let mut left = count;
@@ -90,13 +123,15 @@ impl History {
             let at = entry.text.char_indices().rev().nth(left - 1).map_or(0, |(at, _)| at);
             let tail = entry.text.split_off(at);
             left -= tail.chars().count();
-            erased.insert_str(0, &tail);
+            if !entry.is_gone {
+                erased.insert_str(0, &tail);
+            }
             if entry.text.is_empty() {
                 self.entries.pop_back();
                 self.open = false;
             }
         }
-        erased
+        TakeBack { erased, forgotten: count - left, ..TakeBack::default() }
     }
 
     /// Entries are typed one after the other, so the old ones are in front.
@@ -121,6 +156,10 @@ mod tests {
         Duration::from_secs(s)
     }
 
+    fn undo(history: &mut History, now: u64) -> String {
+        history.undo(0, seconds(now)).erased
+    }
+
     /// A history of dictations of one text each, one second apart.
     fn history(texts: &[&str]) -> History {
         let mut history = History::new(MINUTE);
@@ -134,7 +173,7 @@ mod tests {
     #[test]
     fn several_undos_take_back_earlier_dictations() {
         let mut history = history(&["One.", " Two.", "", " Three."]);
-        let undone: Vec<_> = (0..5).map(|_| history.undo(seconds(10))).collect();
+        let undone: Vec<_> = (0..5).map(|_| undo(&mut history, 10)).collect();
         assert_eq!(undone, [" Three.", " Two.", "One.", "", ""]);
     }
 
@@ -144,40 +183,60 @@ mod tests {
         history.typed(" Two,", seconds(2), |_| false);
         history.typed(" three.", seconds(3), |_| false);
         assert_eq!(history.take_open(), " Two, three.");
-        assert_eq!(history.take_open(), "");
-        assert_eq!(history.undo(seconds(4)), "One.");
+        assert_eq!(history.take_open(), "", "once");
+        let consumed = TakeBack { forgotten: 12, ..TakeBack::default() };
+        assert_eq!(history.undo(0, seconds(4)), consumed, "the host has it no more");
+        assert_eq!(undo(&mut history, 4), "One.");
     }
 
     #[test]
     fn a_minute_later_it_is_forgotten() {
         let texts = ["One.", " Two."];
-        assert_eq!(history(&texts).undo(seconds(61)), " Two.");
-        assert_eq!(history(&texts).undo(seconds(62)), "");
+        assert_eq!(undo(&mut history(&texts), 61), " Two.");
+        assert_eq!(undo(&mut history(&texts), 62), "");
         // The first one is forgotten a second earlier.
         let mut some = history(&texts);
-        assert_eq!([some.undo(seconds(61)), some.undo(seconds(61))], [" Two.", ""]);
+        assert_eq!([undo(&mut some, 61), undo(&mut some, 61)], [" Two.", ""]);
         let mut for_ever = History::new(Duration::ZERO);
         for_ever.typed("One.", seconds(0), |_| false);
-        assert_eq!(for_ever.undo(seconds(100_000)), "One.");
+        assert_eq!(undo(&mut for_ever, 100_000), "One.");
     }
 
     #[test]
     fn enter_forgets_everything_before_it() {
         let mut some = history(&["One.", " Two.\nThree.", " Four."]);
-        let undone: Vec<_> = (0..3).map(|_| some.undo(seconds(5))).collect();
+        let undone: Vec<_> = (0..3).map(|_| undo(&mut some, 5)).collect();
         assert_eq!(undone, [" Four.", "Three.", ""]);
-        assert_eq!(history(&["One.", "\n"]).undo(seconds(5)), "");
-        assert_eq!(history(&["One.\n"]).erase(3, seconds(5)), "");
+        assert_eq!(undo(&mut history(&["One.", "\n"]), 5), "");
+        assert_eq!(history(&["One.\n"]).erase(3, seconds(5)).erased, "");
     }
 
     #[test]
     fn characters_are_erased_across_dictations() {
         let mut some = history(&["One.", " Zw\u{f6}lf."]);
-        assert_eq!(some.erase(0, seconds(5)), "");
-        assert_eq!(some.erase(4, seconds(5)), "\u{f6}lf.");
-        assert_eq!(some.erase(5, seconds(5)), "e. Zw");
-        assert_eq!(some.erase(100, seconds(5)), "On");
-        assert_eq!(some.erase(100, seconds(5)), "");
+        assert_eq!(some.erase(0, seconds(5)).erased, "");
+        assert_eq!(some.erase(4, seconds(5)).erased, "\u{f6}lf.");
+        assert_eq!(some.erase(5, seconds(5)).erased, "e. Zw");
+        assert_eq!(some.erase(100, seconds(5)).erased, "On");
+        assert_eq!(some.erase(100, seconds(5)).erased, "");
+    }
+
+    #[test]
+    fn an_older_dictation_is_taken_back_from_under_the_newer_ones() {
+        let mut some = history(&["One.", " Two.", " Three."]);
+        let expected = TakeBack { erased: " Two. Three.".into(), again: " Three.".into(), forgotten: 5 };
+        assert_eq!(some.undo(1, seconds(5)), expected);
+        assert_eq!(some.undo(2, seconds(5)), TakeBack::default());
+        assert_eq!(undo(&mut some, 5), " Three.");
+    }
+
+    #[test]
+    fn what_a_gesture_has_back_is_erased_without_backspaces() {
+        let mut some = history(&["One."]);
+        some.not_typed(" Two.", seconds(2), |_| false);
+        assert_eq!(some.erase(3, seconds(3)), TakeBack { forgotten: 3, ..TakeBack::default() });
+        let expected = TakeBack { erased: "e.".into(), forgotten: 4, ..TakeBack::default() };
+        assert_eq!(some.erase(4, seconds(3)), expected);
     }
 
     #[test]
@@ -189,7 +248,7 @@ mod tests {
             some.close();
         }
         let undone: Vec<_> =
-            std::iter::repeat_with(|| some.undo(seconds(0))).take_while(|text| !text.is_empty()).collect();
+            std::iter::repeat_with(|| undo(&mut some, 0)).take_while(|text| !text.is_empty()).collect();
         assert!(undone.iter().eq(texts[3..].iter().rev()));
     }
 
@@ -209,8 +268,8 @@ mod tests {
                         String::new()
                     }
                     2 => { history.close(); String::new() }
-                    3 => history.undo(seconds(0)),
-                    _ => history.erase(count, seconds(0)),
+                    3 => undo(&mut history, 0),
+                    _ => history.erase(count, seconds(0)).erased,
                 };
                 prop_assert!(host.ends_with(&taken), "{taken:?} is not the end of {host:?}");
                 prop_assert!(!taken.contains('\n'));

@@ -22,8 +22,11 @@ pub enum Job {
         /// How many, as they stood in the texts.
         chars: usize,
     },
-    /// Take back the last dictation that typed something.
-    Undo,
+    /// Take back a dictation that typed something.
+    Undo {
+        /// How many that typed something have come after it.
+        newer: usize,
+    },
     /// Type the last dictation once more.
     Retype,
     /// Press Enter.
@@ -34,30 +37,35 @@ pub enum Job {
     OwnWords(String),
 }
 
-/// What an [`Interrupt`] is about: a dictation by its number and 1, or one of these.
-const NOTHING: u64 = 0;
-/// The device's own words, or a dictation typed once more.
-const OWN: u64 = u64::MAX;
-
 /// How a gesture stops at once what is being typed, past all jobs that wait.
 ///
 /// The type thread says what it is typing. The gesture names that, or else the dictation spoken last, as unwanted: the
-/// type thread stops in the middle of it and takes back what was typed, or does not begin. The [`Job::Undo`] of the
-/// same gesture, which comes in its order, then has nothing left to do.
+/// type thread stops in the middle of it and takes back what was typed, or does not begin. The name goes the way of all
+/// work as well, so that the [`Job::Undo`] of the same gesture is about the same text, and then has nothing left to do.
 #[derive(Debug, Default)]
 pub struct Interrupt {
     typing: AtomicU64,
     unwanted: AtomicU64,
+    /// What a gesture has named last.
+    named: AtomicU64,
+    /// Dictations whose end was typed.
+    finished: AtomicU64,
 }
 
 impl Interrupt {
     /// Stop what is being typed now; if nothing is, do not type the dictation `last`, unless that was typed already.
-    pub fn undo(&self, last: Option<u64>) {
-        let unwanted = match self.typing.load(Ordering::Relaxed) {
-            NOTHING => last.map_or(NOTHING, |number| number + 1),
-            typing => typing,
-        };
-        self.unwanted.store(unwanted, Ordering::Relaxed);
+    /// Returns what this is about: nothing if it is about whatever stands last when its turn comes.
+    pub fn undo(&self, last: Option<u64>) -> Typing {
+        let typing = self.typing.load(Ordering::Relaxed);
+        let finished = self.finished.load(Ordering::Relaxed);
+        let last = last.filter(|&number| typing == NOTHING && number >= finished);
+        let named = last.map_or(typing, |number| Typing::Dictation(number).number());
+        // A second gesture goes further back.
+        if named == NOTHING || self.named.swap(named, Ordering::Relaxed) == named {
+            return Typing::Nothing;
+        }
+        self.unwanted.store(named, Ordering::Relaxed);
+        Typing::by_number(named)
     }
 
     /// This is being typed from now on; nothing while the host is away.
@@ -65,36 +73,46 @@ impl Interrupt {
         self.typing.store(what.number(), Ordering::Relaxed);
     }
 
+    /// So many dictations are over.
+    pub(super) fn set_finished(&self, dictations: u64) {
+        self.finished.store(dictations, Ordering::Relaxed);
+    }
+
     /// Whether this is unwanted.
     pub(super) fn is_unwanted(&self, what: Typing) -> bool {
         what != Typing::Nothing && self.unwanted.load(Ordering::Relaxed) == what.number()
     }
-
-    /// Whether this is unwanted; forgets it.
-    pub(super) fn take_unwanted(&self, what: Typing) -> bool {
-        let taken =
-            self.unwanted.compare_exchange(what.number(), NOTHING, Ordering::Relaxed, Ordering::Relaxed);
-        what != Typing::Nothing && taken.is_ok()
-    }
 }
 
 /// What the type thread is typing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Typing {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Typing {
     /// Nothing, or it waits for the host.
+    #[default]
     Nothing,
     /// The dictation of this number.
     Dictation(u64),
-    /// Something that belongs to no dictation.
-    Own,
+    /// Something that belongs to no dictation, by its number among the likes of it: [`Job::OwnWords`] and
+    /// [`Job::Retype`], from 0.
+    Own(u64),
 }
+
+const NOTHING: u64 = 0;
 
 impl Typing {
     const fn number(self) -> u64 {
         match self {
             Self::Nothing => NOTHING,
-            Self::Dictation(number) => number + 1,
-            Self::Own => OWN,
+            Self::Dictation(number) => 2 * number + 2,
+            Self::Own(number) => 2 * number + 1,
+        }
+    }
+
+    const fn by_number(number: u64) -> Self {
+        match number {
+            NOTHING => Self::Nothing,
+            own if own % 2 == 1 => Self::Own(own / 2),
+            dictation => Self::Dictation(dictation / 2 - 1),
         }
     }
 }

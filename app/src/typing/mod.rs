@@ -10,7 +10,7 @@ mod reports;
 mod thread;
 mod typist;
 
-pub use job::{Interrupt, Job};
+pub use job::{Interrupt, Job, Typing};
 pub use keymap::{CapsLock, Keymap, Stroke, UnicodeEntry};
 pub use pacing::{Pacing, Preset};
 pub use reports::{press, release};

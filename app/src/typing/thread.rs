@@ -10,7 +10,7 @@ use oratype_hal::time::{Clock, Timestamp};
 
 use super::history::History;
 use super::job::Typing;
-use super::{Interrupt, Job, Moment, TypingOutcome, Typist};
+use super::{Interrupt, Job, Keymap, Moment, TypingOutcome, Typist};
 use crate::listen::segmenter::Finished;
 use crate::liveness::Alive;
 use crate::metrics::DictationReport;
@@ -25,15 +25,13 @@ const MEET_HOST_INTERVAL: Duration = Duration::from_millis(250);
 /// What the settings say of it.
 #[derive(Clone, Copy, Debug)]
 pub struct TypeOptions {
-    /// Press Enter after each dictation that typed something.
-    pub enter: bool,
     /// What was typed longer ago is not taken back; zero for no limit.
     pub undo_within: Duration,
 }
 
 impl From<&settings::Typing> for TypeOptions {
     fn from(settings: &settings::Typing) -> Self {
-        Self { enter: settings.enter == "always", undo_within: settings.undo_within }
+        Self { undo_within: settings.undo_within }
     }
 }
 
@@ -54,7 +52,6 @@ pub struct Shared<'a> {
 pub struct TypeThread<'a> {
     typist: Typist<Box<dyn Keyboard>>,
     clock: Arc<dyn Clock>,
-    options: TypeOptions,
     shared: Shared<'a>,
     /// The host took no keys when last asked.
     away: AtomicBool,
@@ -63,8 +60,8 @@ pub struct TypeThread<'a> {
     dictation: Dictation,
     /// All of the last dictation that had words, whether they were typed or not.
     last: String,
-    /// Undos that gestures asked for and that were done past the queue.
-    done_early: usize,
+    /// Texts that belong to no dictation, so far.
+    own: u64,
     /// Characters that were not typed, because of a stop.
     untyped: usize,
 }
@@ -100,13 +97,12 @@ impl<'a> TypeThread<'a> {
         Self {
             typist,
             clock,
-            options,
             shared,
             away: AtomicBool::new(false),
             history: History::new(options.undo_within),
             dictation: Dictation::default(),
             last: String::new(),
-            done_early: 0,
+            own: 0,
             untyped: 0,
         }
     }
@@ -141,18 +137,18 @@ impl<'a> TypeThread<'a> {
         match job {
             Job::Text(text) => self.type_of_dictation(&text),
             Job::Erase { chars } => {
-                let text = self.history.erase(chars, self.clock.now());
-                self.dictation.forget_last(text.chars().count());
-                self.take_back(&text)
+                let taken = self.history.erase(chars, self.clock.now());
+                self.dictation.forget_last(taken.forgotten);
+                self.take_back(&taken.erased)
             }
-            Job::Undo if self.done_early > 0 => {
-                self.done_early -= 1;
-                Ok(())
-            }
-            Job::Undo => {
-                let text = self.history.undo(self.clock.now());
-                self.dictation.forget_last(text.chars().count());
-                self.take_back(&text)
+            Job::Undo { newer } => {
+                let taken = self.history.undo(newer, self.clock.now());
+                if newer == 0 {
+                    self.dictation.forget_last(taken.forgotten);
+                }
+                self.take_back(&taken.erased)?;
+                // It stands in the history already.
+                self.type_text(&taken.again, Typing::Nothing).map(drop)
             }
             Job::Retype => {
                 let text = std::mem::take(&mut self.last);
@@ -160,7 +156,10 @@ impl<'a> TypeThread<'a> {
                 self.last = text;
                 typed
             }
-            Job::Enter => self.type_own("\n"),
+            Job::Enter => {
+                self.history.close();
+                self.type_wanted("\n", Typing::Nothing).map(drop)
+            }
             Job::OwnWords(words) => self.type_own(&words),
             Job::Finished(mut report, finished) => {
                 self.finish(&mut report, &finished)?;
@@ -175,20 +174,22 @@ impl<'a> TypeThread<'a> {
         let text = &*self.typist.keymap().prepare(text);
         self.dictation.said.push_str(text);
         if self.is_dictation_unwanted()? {
+            self.remember_untyped(text);
             return Ok(());
         }
-        let (typed, times) = self.type_text(text, Typing::Dictation(self.dictation.number))?;
+        let (typed, times) = self.type_wanted(text, Typing::Dictation(self.dictation.number))?;
         self.dictation.typed.push_str(typed);
         self.dictation.keys.extend(times);
-        self.is_dictation_unwanted().map(drop)
+        if self.is_dictation_unwanted()? {
+            self.remember_untyped(&text[typed.len()..]);
+        }
+        Ok(())
     }
 
     /// Whether a gesture took back the dictation that goes on. When that turns out, so does what was typed of it.
     fn is_dictation_unwanted(&mut self) -> Result<bool, Failed> {
-        let asked = self.shared.interrupt.take_unwanted(Typing::Dictation(self.dictation.number));
-        // Asked once more, it is about the dictation before this one.
-        if asked && !self.dictation.unwanted {
-            self.done_early += 1;
+        let is_unwanted = self.shared.interrupt.is_unwanted(Typing::Dictation(self.dictation.number));
+        if is_unwanted && !self.dictation.unwanted {
             self.dictation.unwanted = true;
             self.dictation.typed.clear();
             let text = self.history.take_open();
@@ -200,11 +201,7 @@ impl<'a> TypeThread<'a> {
     /// The dictation is over.
     fn finish(&mut self, report: &mut DictationReport, finished: &Finished) -> Result<(), Failed> {
         self.is_dictation_unwanted()?;
-        let wanted = !self.dictation.typed.is_empty();
-        if self.options.enter && wanted {
-            self.type_text("\n", Typing::Dictation(self.dictation.number))?;
-        }
-        self.shared.interrupt.set_typing(Typing::Nothing);
+        self.shared.interrupt.set_finished(finished.number + 1);
         self.history.close();
         let next = Dictation { number: finished.number + 1, ..Dictation::default() };
         let Dictation { said, typed, keys, .. } = std::mem::replace(&mut self.dictation, next);
@@ -220,15 +217,14 @@ impl<'a> TypeThread<'a> {
     /// Type what belongs to no dictation, but can be taken back like one.
     fn type_own(&mut self, text: &str) -> Result<(), Failed> {
         let text = &*self.typist.keymap().prepare(text);
+        let what = Typing::Own(self.own);
+        self.own += 1;
         self.history.close();
-        // What a gesture said of the words before these.
-        self.shared.interrupt.take_unwanted(Typing::Own);
-        self.type_text(text, Typing::Own)?;
-        self.shared.interrupt.set_typing(Typing::Nothing);
-        if self.shared.interrupt.take_unwanted(Typing::Own) {
-            self.done_early += 1;
-            let text = self.history.take_open();
-            self.take_back(&text)?;
+        let (typed, _) = self.type_wanted(text, what)?;
+        if self.shared.interrupt.is_unwanted(what) {
+            let on_host = self.history.take_open();
+            self.take_back(&on_host)?;
+            self.remember_untyped(&text[typed.len()..]);
         }
         self.history.close();
         Ok(())
@@ -245,12 +241,28 @@ impl<'a> TypeThread<'a> {
         }
     }
 
+    /// Type as much of a prepared text as is wanted, and remember that. Returns the same as [`Self::type_text`].
+    fn type_wanted<'t>(&mut self, text: &'t str, what: Typing) -> Result<(&'t str, Option<Times>), Failed> {
+        let (typed, times) = self.type_text(text, what)?;
+        let keymap = self.typist.keymap();
+        self.history.typed(typed, self.clock.now(), |c| does_more(keymap, c));
+        Ok((typed, times))
+    }
+
+    /// A gesture kept this from being typed.
+    fn remember_untyped(&mut self, text: &str) {
+        let keymap = self.typist.keymap();
+        self.history.not_typed(text, self.clock.now(), |c| does_more(keymap, c));
+    }
+
     /// Type as much of a prepared text as is wanted. Returns that, and its times if all of it was.
     fn type_text<'t>(&mut self, text: &'t str, what: Typing) -> Result<(&'t str, Option<Times>), Failed> {
         let asked = Asked { what, shared: self.shared, away: &self.away };
         asked.see_host(self.away.load(Ordering::Relaxed));
         let outcome =
             self.typist.type_text(text, |moment| asked.stop(moment), |is_away| asked.see_host(is_away));
+        // The end of a dictation may be long in coming: until then nobody sees it being typed.
+        self.shared.interrupt.set_typing(Typing::Nothing);
         let (remaining, times) = match outcome {
             TypingOutcome::Done { first_key_at, last_key_at } => (0, first_key_at.zip(last_key_at)),
             TypingOutcome::Stopped { remaining } => (remaining, None),
@@ -258,9 +270,6 @@ impl<'a> TypeThread<'a> {
         };
         let end = text.char_indices().rev().nth(remaining.wrapping_sub(1)).map_or(text.len(), |(at, _)| at);
         let typed = &text[..end];
-        let keymap = self.typist.keymap();
-        let forgets = |c| keymap.strokes(c).any(|stroke| matches!(stroke.usage, usage::ENTER | usage::TAB));
-        self.history.typed(typed, self.clock.now(), forgets);
         if !self.shared.interrupt.is_unwanted(what) {
             self.untyped += remaining;
         }
@@ -280,7 +289,7 @@ impl<'a> TypeThread<'a> {
         let waiting = jobs.try_iter().map(|job| match job {
             Job::Text(text) => text.chars().count(),
             Job::OwnWords(words) => words.chars().count(),
-            Job::Erase { .. } | Job::Undo | Job::Retype | Job::Enter | Job::Finished(..) => 0,
+            Job::Erase { .. } | Job::Undo { .. } | Job::Retype | Job::Enter | Job::Finished(..) => 0,
         });
         Fault::Keyboard(error, self.untyped + untyped + waiting.sum::<usize>())
     }
@@ -294,6 +303,11 @@ impl Dictation {
             text.truncate(at.unwrap_or(if count == 0 { text.len() } else { 0 }));
         }
     }
+}
+
+/// Whether a character does more than to make text.
+fn does_more(keymap: &Keymap, c: char) -> bool {
+    keymap.strokes(c).any(|stroke| matches!(stroke.usage, usage::ENTER | usage::TAB))
 }
 
 /// What the typist asks and tells while it types.

@@ -91,7 +91,9 @@ impl Delivered {
                 self.withdrawn += 1;
             }
             Work::Finished(_) => self.finished += 1,
-            Work::Report | Work::Command(_) => panic!("no part of the segmenter asks for that"),
+            Work::Report | Work::Undo(_) | Work::Retype | Work::Enter => {
+                panic!("no part of the segmenter asks for that")
+            }
         }
     }
 

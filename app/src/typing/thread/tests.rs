@@ -8,13 +8,13 @@ use oratype_hal::time::{MonotonicClock, SimulatedClock};
 use proptest::prelude::*;
 
 use super::*;
-use crate::compose::Composed;
+use crate::compose::{Action, Composed, Composer};
 use crate::liveness::{Liveness, Role};
 use crate::sizes::JOBS_QUEUED;
 use crate::status::Light;
-use crate::typing::{Keymap, Pacing};
+use crate::typing::Pacing;
 
-const OPTIONS: TypeOptions = TypeOptions { enter: false, undo_within: Duration::from_secs(60) };
+const OPTIONS: TypeOptions = TypeOptions { undo_within: Duration::from_secs(60) };
 
 fn text(text: &str) -> Job {
     Job::Text(Composed::try_from(text).unwrap())
@@ -55,6 +55,13 @@ impl Keyboard for Eventful {
     }
 }
 
+/// A job, or a gesture for undo when this dictation was the last spoken.
+#[expect(clippy::large_enum_variant, reason = "nearly every step is a job")]
+enum Spoken {
+    Job(Job),
+    Undo(u64),
+}
+
 /// What a test has at hand.
 struct Bench {
     host: ScriptedKeyboard,
@@ -84,7 +91,7 @@ impl Bench {
     /// A gesture for undo after so many reports, when this dictation was the last spoken.
     fn undo_after(&mut self, reports: usize, last: u64) {
         let interrupt = Arc::clone(&self.interrupt);
-        self.events.push((reports, Box::new(move || interrupt.undo(Some(last)))));
+        self.events.push((reports, Box::new(move || _ = interrupt.undo(Some(last)))));
     }
 
     /// Do the jobs. Returns the texts of the reports.
@@ -97,8 +104,38 @@ impl Bench {
             sender.try_send(job).unwrap();
         }
         drop(sender);
-        let keyboard =
-            Eventful { host: self.host.clone(), offered: 0, events: std::mem::take(&mut self.events) };
+        let events = std::mem::take(&mut self.events);
+        self.run_queue(&receiver, events)
+    }
+
+    /// Do the jobs, with gestures between them: each comes when the jobs before it are done.
+    fn run_spoken(&self, spoken: Vec<Spoken>) -> Result<Vec<String>, Fault> {
+        // Nothing waits in this one: a job is taken when the one before it is done.
+        let (sender, receiver) = sync_channel(0);
+        let (status, interrupt) = (&self.status, &self.interrupt);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for step in spoken {
+                    let (job, gesture) = match step {
+                        Spoken::Job(job) => (job, None),
+                        Spoken::Undo(last) => (Job::Erase { chars: 0 }, Some(last)),
+                    };
+                    if !matches!(job, Job::Finished(..)) {
+                        status.begin_work();
+                    }
+                    sender.send(job).unwrap();
+                    if let Some(last) = gesture {
+                        interrupt.undo(Some(last));
+                    }
+                }
+            });
+            let receiver = receiver;
+            self.run_queue(&receiver, Vec::new())
+        })
+    }
+
+    fn run_queue(&self, receiver: &Receiver<Job>, events: Vec<Event>) -> Result<Vec<String>, Fault> {
+        let keyboard = Eventful { host: self.host.clone(), offered: 0, events };
         let clock: Arc<dyn Clock> = self.clock.clone();
         let typist = Typist::new(
             Box::new(keyboard) as Box<dyn Keyboard>,
@@ -115,7 +152,7 @@ impl Bench {
             self.clock.advance(Duration::from_secs(1));
             texts.push(report.text);
         };
-        TypeThread::new(typist, clock, self.options, shared).run(&receiver, &mut on_report)?;
+        TypeThread::new(typist, clock, self.options, shared).run(receiver, &mut on_report)?;
         self.status.set_ready();
         assert_eq!(self.status.light(Duration::ZERO), Light::Ready, "every piece of work was ended");
         Ok(texts)
@@ -141,14 +178,14 @@ fn a_dictation_is_reported_with_all_its_texts() {
 #[test]
 fn undo_takes_back_whole_dictations() {
     let mut jobs = dictations(&["One.", " Two\u{2026}", " Stra\u{df}e"]);
-    jobs.push(Job::Undo);
+    jobs.push(Job::Undo { newer: 0 });
     check(jobs, "One. Two...");
     // What stands for one character takes as many backspaces as it has.
     let mut jobs = dictations(&["One.", " Two\u{2026}"]);
-    jobs.extend([Job::Undo, Job::Undo, Job::Undo]);
+    jobs.extend([Job::Undo { newer: 0 }, Job::Undo { newer: 0 }, Job::Undo { newer: 0 }]);
     check(jobs, "");
     let mut jobs = dictations(&["One."]);
-    jobs.extend([Job::OwnWords(" All is well.".into()), Job::Undo]);
+    jobs.extend([Job::OwnWords(" All is well.".into()), Job::Undo { newer: 0 }]);
     check(jobs, "One.");
 }
 
@@ -160,7 +197,7 @@ fn undo_within_a_dictation_takes_back_what_it_has_typed() {
         finished(0),
         text(" Two,"),
         text(" three"),
-        Job::Undo,
+        Job::Undo { newer: 0 },
         text(" four"),
         finished(1),
         Job::Retype,
@@ -190,7 +227,7 @@ fn characters_are_erased_as_they_stood_in_the_texts() {
 fn enter_makes_undo_forget() {
     let undo = |more: &[&str]| {
         let mut jobs = dictations(&[&["One."], more].concat());
-        jobs.extend([Job::Undo, Job::Undo]);
+        jobs.extend([Job::Undo { newer: 0 }, Job::Undo { newer: 0 }]);
         jobs
     };
     check(undo(&[" Two.\n"]), "One. Two.\n");
@@ -199,16 +236,16 @@ fn enter_makes_undo_forget() {
     // What the keymap makes an Enter of.
     check(undo(&[" Two.\u{2028}"]), "One. Two.\n");
     let mut jobs = dictations(&["One."]);
-    jobs.extend([Job::Enter, Job::Undo, Job::Erase { chars: 2 }]);
+    jobs.extend([Job::Enter, Job::Undo { newer: 0 }, Job::Erase { chars: 2 }]);
     check(jobs, "One.\n");
 }
 
 #[test]
 fn a_minute_makes_undo_forget() {
     let mut bench =
-        Bench { options: TypeOptions { undo_within: Duration::from_secs(2), ..OPTIONS }, ..Bench::default() };
+        Bench { options: TypeOptions { undo_within: Duration::from_secs(2) }, ..Bench::default() };
     let mut jobs = dictations(&["One.", " Two.", " Three."]);
-    jobs.extend([Job::Undo, Job::Undo, Job::Undo]);
+    jobs.extend([Job::Undo { newer: 0 }, Job::Undo { newer: 0 }, Job::Undo { newer: 0 }]);
     bench.run(jobs).unwrap();
     assert_eq!(bench.host.typed(), "One.");
 }
@@ -220,17 +257,9 @@ fn retype_types_the_last_dictation_with_words() {
     check(jobs, "One. Two. Two.");
     // Also when it was taken back; and what was typed once more can be taken back again.
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.extend([Job::Undo, Job::Retype, Job::Undo, Job::Retype, Job::Retype]);
+    jobs.extend([Job::Undo { newer: 0 }, Job::Retype, Job::Undo { newer: 0 }, Job::Retype, Job::Retype]);
     check(jobs, "One. Two. Two.");
     check(vec![Job::Retype], "");
-}
-
-#[test]
-fn enter_after_each_dictation_that_typed_something() {
-    let mut bench = Bench { options: TypeOptions { enter: true, ..OPTIONS }, ..Bench::default() };
-    let jobs = vec![text("One,"), text(" two."), finished(0), finished(1), text("Three."), finished(2)];
-    assert_eq!(bench.run(jobs).unwrap(), ["One, two.", "", "Three."]);
-    assert_eq!(bench.host.typed(), "One, two.\nThree.\n");
 }
 
 #[test]
@@ -239,7 +268,7 @@ fn a_gesture_stops_what_is_being_typed_and_takes_it_back() {
     // In the middle of the second dictation, while a third one waits.
     bench.undo_after(10, 2);
     let mut jobs = vec![text("One."), finished(0), text(" Two, and"), text(" more."), finished(1)];
-    jobs.extend([text(" Three."), finished(2), Job::Undo]);
+    jobs.extend([text(" Three."), finished(2), Job::Undo { newer: 1 }]);
     assert_eq!(bench.run(jobs).unwrap(), ["One.", "", " Three."]);
     assert_eq!(bench.host.typed(), "One. Three.");
 }
@@ -249,9 +278,21 @@ fn a_gesture_keeps_the_last_dictation_from_being_typed() {
     let mut bench = Bench::default();
     bench.interrupt.undo(Some(1));
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.extend([Job::Undo, text(" Three."), finished(2), Job::Retype]);
+    jobs.extend([Job::Undo { newer: 0 }, text(" Three."), finished(2), Job::Retype]);
     assert_eq!(bench.run(jobs).unwrap(), ["One.", "", " Three."]);
     assert_eq!(bench.host.typed(), "One. Three. Three.");
+    assert!(!bench.host.reports().iter().any(|report| report.keys[0] == usage::BACKSPACE));
+}
+
+/// The end of the first dictation is held back with its full stop: nobody sees it being typed.
+#[test]
+fn a_gesture_before_the_end_of_a_dictation_that_was_typed_is_about_the_last_one() {
+    let bench = Bench::default();
+    let mut spoken = vec![Spoken::Job(text("One")), Spoken::Undo(1)];
+    spoken
+        .extend([text("."), finished(0), text(" Two"), finished(1), Job::Undo { newer: 0 }].map(Spoken::Job));
+    assert_eq!(bench.run_spoken(spoken).unwrap(), ["One.", ""]);
+    assert_eq!(bench.host.typed(), "One.");
     assert!(!bench.host.reports().iter().any(|report| report.keys[0] == usage::BACKSPACE));
 }
 
@@ -261,7 +302,18 @@ fn a_gesture_about_an_empty_dictation_takes_back_nothing() {
     let mut bench = Bench::default();
     bench.interrupt.undo(Some(1));
     let mut jobs = dictations(&["One."]);
-    jobs.extend([finished(1), Job::Undo]);
+    // The composer knows of nothing to take back.
+    jobs.push(finished(1));
+    bench.run(jobs).unwrap();
+    assert_eq!(bench.host.typed(), "One.");
+}
+
+#[test]
+fn what_was_stopped_is_erased_in_the_place_of_older_text() {
+    let mut bench = Bench::default();
+    bench.undo_after(10, 1);
+    let mut jobs = vec![text("One."), finished(0), text(" Two, and"), Job::Erase { chars: 4 }];
+    jobs.extend([text(" three."), finished(1), Job::Undo { newer: 0 }]);
     bench.run(jobs).unwrap();
     assert_eq!(bench.host.typed(), "One.");
 }
@@ -270,7 +322,9 @@ fn a_gesture_about_an_empty_dictation_takes_back_nothing() {
 fn what_was_stopped_can_be_typed_once_more() {
     let mut bench = Bench::default();
     bench.undo_after(6, 0);
-    bench.run(vec![text("One, two,"), text(" three."), finished(0), Job::Undo, Job::Retype]).unwrap();
+    bench
+        .run(vec![text("One, two,"), text(" three."), finished(0), Job::Undo { newer: 0 }, Job::Retype])
+        .unwrap();
     assert_eq!(bench.host.typed(), "One, two, three.");
 }
 
@@ -281,7 +335,13 @@ fn a_gesture_stops_the_own_words_and_the_second_one_goes_further_back() {
     // While the backspaces go out.
     bench.undo_after(16, 0);
     let mut jobs = dictations(&["One."]);
-    jobs.extend([Job::OwnWords(" Oratype is well.".into()), Job::Undo, Job::Undo, text("Two."), finished(1)]);
+    jobs.extend([
+        Job::OwnWords(" Oratype is well.".into()),
+        Job::Undo { newer: 0 },
+        Job::Undo { newer: 0 },
+        text("Two."),
+        finished(1),
+    ]);
     bench.run(jobs).unwrap();
     assert_eq!(bench.host.typed(), "Two.");
 }
@@ -293,7 +353,7 @@ fn a_gesture_while_the_host_is_away_is_about_the_last_dictation() {
     let mut bench = Bench { host: ScriptedKeyboard::with_absences(absences), ..Bench::default() };
     bench.undo_after(10, 1);
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.push(Job::Undo);
+    jobs.push(Job::Undo { newer: 0 });
     bench.run(jobs).unwrap();
     assert_eq!(bench.host.typed(), "One.");
 }
@@ -304,7 +364,7 @@ fn a_stop_counts_what_the_absent_host_did_not_get() {
     bench.host.set_host_present(false);
     bench.stop.store(true, Ordering::Relaxed);
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.extend([Job::Undo, Job::Retype]);
+    jobs.extend([Job::Undo { newer: 0 }, Job::Retype]);
     assert!(matches!(bench.run(jobs), Err(Fault::Untyped(14))));
 }
 
@@ -313,7 +373,7 @@ fn a_failed_keyboard_counts_what_waits() {
     let bench = &mut Bench::default();
     bench.host.fail(nix::errno::Errno::ENODEV);
     let mut jobs = dictations(&["One.", " Two."]);
-    jobs.extend([Job::OwnWords("ab".into()), Job::Undo]);
+    jobs.extend([Job::OwnWords("ab".into()), Job::Undo { newer: 0 }]);
     assert!(matches!(bench.run(jobs), Err(Fault::Keyboard(_, 11))));
 }
 
@@ -433,7 +493,7 @@ fn jobs_and_text(steps: &[Step]) -> (Vec<Job>, String) {
                 }
             }
             Step::Undo => {
-                jobs.push(Job::Undo);
+                jobs.push(Job::Undo { newer: 0 });
                 dictations.retain(|text| !text.is_empty());
                 if open.is_empty() {
                     dictations.pop();
@@ -502,42 +562,100 @@ proptest! {
         prop_assert_eq!(bench.host.typed(), expected);
     }
 
-    /// A gesture at any moment takes back one dictation as a whole, and nothing else.
+    /// Whatever a gesture meets, what the composer believes to stand on the host stands there.
     #[test]
-    fn a_gesture_takes_back_one_dictation_as_a_whole(
-        lengths in prop::collection::vec(1..4_usize, 1..8),
+    fn the_composer_knows_the_host_after_a_gesture_at_any_moment(
+        said in prop::collection::vec(prop::sample::select(SAID.to_vec()), 1..9),
         at in any::<prop::sample::Index>(),
         spoken in any::<prop::sample::Index>(),
     ) {
-        let said: Vec<String> =
-            lengths.iter().enumerate().map(|(n, &texts)| format!(" {n}\u{2026}").repeat(texts)).collect();
         // The gesture comes when so many were spoken, which may be more than were typed.
         let spoken = 1 + spoken.index(said.len());
+        let last = spoken as u64 - 1;
+        // What it names, if it comes after so many reports: done without its undo, the jobs are the same up to there.
+        let mut talk = Talk::default();
+        said[..spoken].iter().for_each(|said| talk.say(said));
         let reports = {
             let mut bench = Bench::default();
-            bench.run(dictations(&said[..spoken].iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
+            bench.run(talk.clone_jobs()).unwrap();
             bench.host.reports().len()
         };
-        let mut jobs = Vec::new();
-        for (number, (texts, length)) in said.iter().zip(&lengths).enumerate() {
-            for _ in 0..*length {
-                jobs.push(text(&texts[..texts.len() / length]));
-            }
-            jobs.push(finished(number as u64));
-            if number + 1 == spoken {
-                jobs.push(Job::Undo);
-            }
-        }
-        let mut bench = Bench::default();
-        // The gesture is there before its job is.
-        bench.undo_after(1 + at.index(reports), spoken as u64 - 1);
-        bench.run(jobs).unwrap();
-        let typed = bench.host.typed();
-        let without = |n: usize| {
-            let mut rest = said.clone();
-            rest.remove(n);
-            rest.concat().replace('\u{2026}', "...")
+        let at = at.index(reports + 1);
+        let named = Arc::new(std::sync::Mutex::new(None));
+        let gesture = |bench: &mut Bench| {
+            let (interrupt, named) = (Arc::clone(&bench.interrupt), Arc::clone(&named));
+            let undo = move || *named.lock().unwrap() = Some(interrupt.undo(Some(last)));
+            if at == 0 { undo() } else { bench.events.push((at, Box::new(undo))) }
         };
-        prop_assert!((0..spoken).any(|n| typed == without(n)), "{typed:?} of {said:?}");
+        let mut bench = Bench::default();
+        gesture(&mut bench);
+        bench.run(talk.clone_jobs()).unwrap();
+        let Some(name) = *named.lock().unwrap() else { return Ok(()) };
+
+        let actions = talk.composer.undone(name);
+        talk.act(actions);
+        said[spoken..].iter().for_each(|said| talk.say(said));
+        let actions = talk.composer.time_is_up();
+        talk.act(actions);
+        let mut bench = Bench::default();
+        gesture(&mut bench);
+        bench.run(talk.clone_jobs()).unwrap();
+        prop_assert_eq!(*named.lock().unwrap(), Some(name));
+        prop_assert_eq!(bench.host.typed(), talk.composer.text(), "{:?} named {:?}", said, name);
+    }
+}
+
+/// Dictations of one transcript each; one has no words.
+const SAID: [&str; 8] = [
+    "We are at home.",
+    "And we are well today.",
+    "It is late already, and so we go.",
+    "Scratch that.",
+    "Delete last word.",
+    "Scratch that. It was a mistake.",
+    "Type that again.",
+    "",
+];
+
+/// A composer that makes jobs.
+struct Talk {
+    composer: Composer,
+    jobs: Vec<Action>,
+}
+
+impl Default for Talk {
+    fn default() -> Self {
+        Self { composer: Composer::new(&settings::Settings::default()), jobs: Vec::new() }
+    }
+}
+
+impl Talk {
+    fn say(&mut self, said: &str) {
+        let actions = self.composer.compose(said);
+        self.act(actions);
+        let actions = self.composer.finished();
+        self.act(actions);
+    }
+
+    fn act(&mut self, actions: Vec<Action>) {
+        self.jobs.extend(actions);
+    }
+
+    fn clone_jobs(&self) -> Vec<Job> {
+        let mut ended = 0;
+        let job = |action: &Action| match action.clone() {
+            Action::Type(text) => Some(Job::Text(text)),
+            Action::OwnWords(words) => Some(Job::OwnWords(words)),
+            Action::Erase(chars) => Some(Job::Erase { chars }),
+            Action::Undo { newer } => Some(Job::Undo { newer }),
+            Action::Retype => Some(Job::Retype),
+            Action::Enter => Some(Job::Enter),
+            Action::Finish => {
+                ended += 1;
+                Some(finished(ended - 1))
+            }
+            Action::Profile(_) => None,
+        };
+        self.jobs.iter().filter_map(job).collect()
     }
 }
