@@ -1,0 +1,218 @@
+//! Whatever is spoken and whenever a gesture comes: the host has what the composer believes it has.
+
+use super::*;
+
+/// A job of the property tests: `Text` with a number that makes it unique.
+#[derive(Clone, Debug)]
+enum Step {
+    Text,
+    Finished,
+    Undo,
+    Erase(usize),
+    Retype,
+    Enter,
+    Own,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => Just(Step::Text),
+        4 => Just(Step::Finished),
+        2 => Just(Step::Undo),
+        1 => (0..12_usize).prop_map(Step::Erase),
+        1 => Just(Step::Retype),
+        1 => Just(Step::Enter),
+        1 => Just(Step::Own),
+    ];
+    prop::collection::vec(step, 0..40)
+}
+
+/// The jobs, and what should stand on the host after them, worked out on whole texts.
+fn jobs_and_text(steps: &[Step]) -> (Vec<Job>, String) {
+    let (mut jobs, mut number) = (Vec::new(), 0);
+    // What stands for good; what can be taken back, by dictation; the one that goes on; all it said; the last one.
+    let (mut settled, mut dictations, mut open) = (String::new(), Vec::<String>::new(), String::new());
+    let (mut said, mut last) = (String::new(), String::new());
+    for (n, step) in steps.iter().enumerate() {
+        let word = format!(" {n}\u{e9}");
+        match step {
+            Step::Text => {
+                jobs.push(text(&word));
+                open += &word;
+                said += &word;
+            }
+            Step::Finished => {
+                jobs.push(finished(number));
+                number += 1;
+                dictations.push(std::mem::take(&mut open));
+                if !said.is_empty() {
+                    last = std::mem::take(&mut said);
+                }
+            }
+            Step::Undo => {
+                jobs.push(Job::Undo { newer: 0 });
+                dictations.retain(|text| !text.is_empty());
+                if open.is_empty() {
+                    dictations.pop();
+                } else {
+                    open.clear();
+                    said.clear();
+                }
+            }
+            Step::Erase(count) => {
+                jobs.push(Job::Erase { chars: *count });
+                dictations.push(std::mem::take(&mut open));
+                for _ in 0..*count {
+                    dictations.retain(|text| !text.is_empty());
+                    if let Some(text) = dictations.last_mut() {
+                        text.pop();
+                    }
+                    said.pop();
+                }
+                // The model forgets where the dictation began: end it there.
+                jobs.push(finished(number));
+                number += 1;
+                if !said.is_empty() {
+                    last = std::mem::take(&mut said);
+                }
+            }
+            Step::Retype | Step::Enter | Step::Own => {
+                // Between dictations only.
+                jobs.push(finished(number));
+                number += 1;
+                dictations.push(std::mem::take(&mut open));
+                if !said.is_empty() {
+                    last = std::mem::take(&mut said);
+                }
+                match step {
+                    Step::Retype => {
+                        jobs.push(Job::Retype);
+                        dictations.push(last.clone());
+                    }
+                    Step::Own => {
+                        jobs.push(Job::OwnWords(word.clone()));
+                        dictations.push(word);
+                    }
+                    _ => {
+                        jobs.push(Job::Enter);
+                        settled += &dictations.concat();
+                        settled.push('\n');
+                        dictations.clear();
+                    }
+                }
+            }
+        }
+    }
+    (jobs, (settled + &dictations.concat() + &open).replace('\u{e9}', "e"))
+}
+
+proptest! {
+    #[test]
+    fn jobs_are_done_in_order_however_often_the_host_leaves(
+        steps in steps(),
+        absences in prop::collection::vec(any::<bool>(), 0..300),
+    ) {
+        let (jobs, expected) = jobs_and_text(&steps);
+        let mut bench = Bench { host: ScriptedKeyboard::with_absences(absences), ..Bench::default() };
+        bench.options.undo_within = Duration::ZERO;
+        bench.run(jobs).unwrap();
+        prop_assert_eq!(bench.host.typed(), expected);
+    }
+
+    /// Whatever a gesture meets, what the composer believes to stand on the host stands there.
+    #[test]
+    fn the_composer_knows_the_host_after_a_gesture_at_any_moment(
+        said in prop::collection::vec(prop::sample::select(SAID.to_vec()), 1..9),
+        at in any::<prop::sample::Index>(),
+        spoken in any::<prop::sample::Index>(),
+    ) {
+        // The gesture comes when so many were spoken, which may be more than were typed.
+        let spoken = 1 + spoken.index(said.len());
+        let last = spoken as u64 - 1;
+        // What it names, if it comes after so many reports: done without its undo, the jobs are the same up to there.
+        let mut talk = Talk::default();
+        said[..spoken].iter().for_each(|said| talk.say(said));
+        let reports = {
+            let mut bench = Bench::default();
+            bench.run(talk.clone_jobs()).unwrap();
+            bench.host.reports().len()
+        };
+        let at = at.index(reports + 1);
+        let named = Arc::new(std::sync::Mutex::new(None));
+        let gesture = |bench: &mut Bench| {
+            let (interrupt, named) = (Arc::clone(&bench.interrupt), Arc::clone(&named));
+            let undo = move || *named.lock().unwrap() = Some(interrupt.undo(Some(last)));
+            if at == 0 { undo() } else { bench.events.push((at, Box::new(undo))) }
+        };
+        let mut bench = Bench::default();
+        gesture(&mut bench);
+        bench.run(talk.clone_jobs()).unwrap();
+        let Some(name) = *named.lock().unwrap() else { return Ok(()) };
+
+        let actions = talk.composer.undone(name);
+        talk.act(actions);
+        said[spoken..].iter().for_each(|said| talk.say(said));
+        let actions = talk.composer.time_is_up();
+        talk.act(actions);
+        let mut bench = Bench::default();
+        gesture(&mut bench);
+        bench.run(talk.clone_jobs()).unwrap();
+        prop_assert_eq!(*named.lock().unwrap(), Some(name));
+        prop_assert_eq!(bench.host.typed(), talk.composer.text(), "{:?} named {:?}", said, name);
+    }
+}
+
+/// Dictations of one transcript each; one has no words.
+const SAID: [&str; 8] = [
+    "We are at home.",
+    "And we are well today.",
+    "It is late already, and so we go.",
+    "Scratch that.",
+    "Delete last word.",
+    "Scratch that. It was a mistake.",
+    "Type that again.",
+    "",
+];
+
+/// A composer that makes jobs.
+struct Talk {
+    composer: Composer,
+    jobs: Vec<Action>,
+}
+
+impl Default for Talk {
+    fn default() -> Self {
+        Self { composer: Composer::new(&settings::Settings::default()), jobs: Vec::new() }
+    }
+}
+
+impl Talk {
+    fn say(&mut self, said: &str) {
+        let actions = self.composer.compose(said);
+        self.act(actions);
+        let actions = self.composer.finished();
+        self.act(actions);
+    }
+
+    fn act(&mut self, actions: Vec<Action>) {
+        self.jobs.extend(actions);
+    }
+
+    fn clone_jobs(&self) -> Vec<Job> {
+        let mut ended = 0;
+        let job = |action: &Action| match action.clone() {
+            Action::Type(text) => Some(Job::Text(text)),
+            Action::OwnWords(words) => Some(Job::OwnWords(words)),
+            Action::Erase(chars) => Some(Job::Erase { chars }),
+            Action::Undo { newer } => Some(Job::Undo { newer }),
+            Action::Retype => Some(Job::Retype),
+            Action::Enter => Some(Job::Enter),
+            Action::Finish => {
+                ended += 1;
+                Some(finished(ended - 1))
+            }
+            Action::Profile(_) => None,
+        };
+        self.jobs.iter().filter_map(job).collect()
+    }
+}
