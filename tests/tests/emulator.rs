@@ -376,34 +376,6 @@ fn faults_lose_no_word() {
     eprintln!("reset by the watchdog: {:.1} s after the start", hung.as_secs_f32());
 }
 
-/// The longest speech without a pause, and so the widest context, fits the memory of the smallest board.
-#[test]
-fn the_longest_segment_fits_the_memory() {
-    /// Requirement: resident memory of the program at worst.
-    const RSS_WORST_MAX_BYTES: u64 = 200 * 1_000_000;
-    /// As long as a segment gets before it is cut, and some more.
-    const SPEECH_S: f32 = 24.0;
-    let Some(needs) = Needs::all() else { return };
-    let once = Sound::read(&needs.dictation.utterance(SAID).path).resampled(48_000).without_margins(0.02);
-    let times = (SPEECH_S * once.rate_hz as f32 / once.samples.len() as f32).ceil() as usize;
-    let long = (1..times).fold(once.clone(), |sound, _| sound.then(&once));
-    let recording = long.write(needs.folder.path().join("long.wav"), Encoding::Int(16), 1);
-    let boot = needs.appliance.boot(Machine::Virt, SETTINGS).with_recording(RECORDING, &recording);
-    let mut guest = Guest::start(&boot);
-    guest.wait_until_ready();
-    let typed = guest.dictate(RECORDING);
-    assert!(!typed.is_empty(), "{}", guest.so_far());
-    let (program, recogniser) = guest.program();
-    let peak = program.peak_rss_bytes + recogniser.peak_rss_bytes;
-    eprintln!(
-        "after {SPEECH_S} s without a pause: {} MB resident at most (program {}, recogniser {})",
-        peak / 1_000_000,
-        program.peak_rss_bytes / 1_000_000,
-        recogniser.peak_rss_bytes / 1_000_000
-    );
-    assert!(peak <= RSS_WORST_MAX_BYTES, "{program:?} {recogniser:?}");
-}
-
 /// What the card of a machine has instead of the image's.
 fn boot_with_card<'a>(needs: &'a Needs, card: &[u8]) -> Boot<'a> {
     let mut boot = needs.appliance.boot(Machine::Raspi3b, &format!("{SETTINGS}{STAND_INS}"));
