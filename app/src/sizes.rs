@@ -21,17 +21,17 @@ pub const RING_FULL_WAIT: Duration = Duration::from_millis(10);
 /// other devices does not delay it; far below 99, where the kernel's own watchdog and migration threads run.
 pub const CAPTURE_PRIORITY: u8 = 70;
 
-/// Samples (16 kHz) that a segment may have: 24 s. The recogniser's memory grows with the context it encodes, and the
-/// widest it takes is 25.6 s, silence at the end included (`recognise::policy`).
-pub const SEGMENT_SAMPLES_MAX: usize = 24 * 16_000;
+/// Samples (16 kHz) that a segment may have: 16 s. The recogniser's memory grows with the context it encodes, and the
+/// widest it takes is 20.5 s, silence at the end included (`recognise::policy`).
+pub const SEGMENT_SAMPLES_MAX: usize = 16 * 16_000;
 
 /// Samples from one segment slot to the next: the longest segment, rounded up to whole pages (of 4, 16 or 64 KiB)
 /// as `f32`.
-pub const SLOT_SAMPLES: usize = 24 * 16_384;
+pub const SLOT_SAMPLES: usize = 16 * 16_384;
 
-/// Segment slots: one being recorded, one being recognised, and six that wait. At 22 s each they hold almost three
+/// Segment slots: one being recorded, one being recognised, and ten that wait. At 15 s each they hold two and a half
 /// minutes of speech for a recogniser that was restarted or is slow; 13 MB when all were used once.
-pub const SEGMENT_SLOTS: usize = 8;
+pub const SEGMENT_SLOTS: usize = 12;
 
 /// Samples (16 kHz) of sound remembered while nobody dictates: the longest pre-roll (1 s) and more than the longest
 /// debounce that the settings allow, and as much again for a period that comes late.

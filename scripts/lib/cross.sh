@@ -62,8 +62,7 @@ ensure_cross_rust() {
 
 # Compiler and libraries; quick when they are there.
 ensure_cross() {
-    # patch: app/blas/cmake/FindBLAS.cmake.
-    install_packages "${build_packages[@]}" g++-aarch64-linux-gnu patch
+    install_packages "${build_packages[@]}" g++-aarch64-linux-gnu
     ensure_cargo
     mkdir -p "$cross"
     private_apt host "amd64 arm64" main "$(host_codename)"

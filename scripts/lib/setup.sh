@@ -11,10 +11,10 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 # shellcheck disable=SC2034 # Not every script runs the program.
 readonly oratype=${CARGO_TARGET_DIR:-$root/target}/release/oratype
 
-# cmake, make, g++: whisper.cpp. clang, libclang-dev: its Rust bindings. libasound2-dev: capture. xkb-data,
+# cmake, make, g++, patch: whisper.cpp. clang, libclang-dev: its Rust bindings. libasound2-dev: capture. xkb-data,
 # libx11-data: what keyboard layouts are made from. libxkbcommon-dev: what they are checked with.
 readonly build_packages=(ca-certificates clang cmake g++ libasound2-dev libclang-dev libx11-data libxkbcommon-dev
-    make pkg-config xkb-data)
+    make patch pkg-config xkb-data)
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 

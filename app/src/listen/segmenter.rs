@@ -25,7 +25,7 @@ const CUT_FROM_SAMPLES: usize = 12 * SAMPLE_RATE_HZ;
 /// A silence this long is a pause between sentences or clauses, not one between words.
 const PAUSE_SAMPLES: u64 = (SAMPLE_RATE_HZ / 2) as u64;
 /// No segment is longer: it must fit a slot, with room for the periods that come before a slot is free.
-const CUT_AT_SAMPLES: usize = 22 * SAMPLE_RATE_HZ;
+const CUT_AT_SAMPLES: usize = 15 * SAMPLE_RATE_HZ;
 /// Without a pause, the quietest place is looked for in this last part of the segment,
 const QUIET_SEARCH_SAMPLES: usize = 8 * SAMPLE_RATE_HZ;
 /// but not in its last second: what is left over must be long enough to be known as speech.

@@ -13,9 +13,9 @@ use crate::sizes::SEGMENT_SAMPLES_MAX;
 
 /// Contexts are multiples of this: a few sizes instead of a thousand, and whole vectors for the matrix kernels.
 const STEP_POSITIONS: usize = 16;
-/// The widest context, 25.6 s. The full one is 1500; what lies between is only ever silence, because segments are
-/// shorter, and memory grows with the square of the widest context used.
-const AUDIO_CTX_WIDEST: usize = 1280;
+/// The widest context, 20.5 s. The full one is 1500; what lies between is only ever silence, because segments are
+/// shorter, and the widest context used decides how much memory is taken.
+const AUDIO_CTX_WIDEST: usize = 1024;
 const _: () = assert!(AUDIO_CTX_WIDEST <= AUDIO_CTX_FULL && AUDIO_CTX_WIDEST.is_multiple_of(STEP_POSITIONS));
 const _: () = assert!(
     SEGMENT_SAMPLES_MAX

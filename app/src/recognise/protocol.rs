@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::audio::Ticket;
 use super::policy::Decoding;
 
-/// Longest text of one segment, bytes. A segment is at most 28 s; the fastest speech is some 25 characters a
+/// Longest text of one segment, bytes. A segment is at most 16 s; the fastest speech is some 25 characters a
 /// second, and the decoder stops at 224 tokens whatever happens.
 pub const TEXT_BYTES_MAX: usize = 2048;
 

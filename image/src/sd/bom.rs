@@ -84,7 +84,7 @@ pub fn others(rustc: &str) -> Vec<Component> {
         library("Rust standard library", rustc, "MIT OR Apache-2.0"),
         library(
             "whisper.cpp with ggml",
-            "of the crate whisper-rs-sys, with app/blas/cmake/whisper.patch",
+            "of the crate whisper-rs-sys, with the patches in app/whisper",
             "MIT",
         ),
     ]
