@@ -76,6 +76,7 @@ impl<K: Keyboard> Typist<K> {
     /// Type on `keyboard`, for a host with the layout of `keymap`, paced by `clock`.
     pub fn new(keyboard: K, clock: Arc<dyn Clock>, keymap: Keymap, pacing: Pacing) -> Self {
         let keys = Keys {
+            has_caps_lock: keymap.layout().has_caps_lock(),
             keyboard,
             clock,
             pacing,
@@ -142,6 +143,8 @@ impl<K: Keyboard> Typist<K> {
 
 /// The keys themselves: strokes in, reports out.
 struct Keys<K> {
+    /// Where the host's Caps Lock key is another one, pressing it would not switch the lock, but type something.
+    has_caps_lock: bool,
     keyboard: K,
     clock: Arc<dyn Clock>,
     pacing: Pacing,
@@ -240,7 +243,9 @@ impl<K: Keyboard> Keys<K> {
         let caps_lock = self.locks.is_some_and(|locks| locks.caps_lock);
         match stroke.caps {
             CapsLock::Shifts if caps_lock => stroke.modifiers ^= usage::LEFT_SHIFT,
-            CapsLock::Disturbs if caps_lock => self.switch_lock(usage::CAPS_LOCK, stop, host_away)?,
+            CapsLock::Disturbs if caps_lock && self.has_caps_lock => {
+                self.switch_lock(usage::CAPS_LOCK, stop, host_away)?
+            }
             _ => {}
         }
         if stroke.needs_num_lock() && self.locks.is_some_and(|locks| !locks.num_lock) {
