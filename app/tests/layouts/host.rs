@@ -111,9 +111,9 @@ impl Host {
         std::mem::take(&mut self.text)
     }
 
-    /// Whether Caps Lock is on.
-    pub(crate) fn caps_lock(&self) -> bool {
-        self.is_down(xkb::MOD_NAME_CAPS)
+    /// Whether Caps Lock and Num Lock are on.
+    pub(crate) fn locks(&self) -> (bool, bool) {
+        (self.is_down(xkb::MOD_NAME_CAPS), self.is_down(xkb::MOD_NAME_NUM))
     }
 
     fn is_down(&self, name: &str) -> bool {

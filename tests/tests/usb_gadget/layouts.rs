@@ -25,7 +25,7 @@ use super::{PATIENCE, assert_same, controller, event_node, keyboard, type_all, u
 
 /// Layouts with dead keys, AltGr, other scripts, keys that only some keyboards have, an ordinary key as a modifier; and
 /// hosts with each Unicode entry. The text comes after all that the layout's own keys type.
-const HOSTS: [(&str, UnicodeEntry, &str); 14] = [
+const HOSTS: [(&str, UnicodeEntry, &str); 15] = [
     ("us", UnicodeEntry::None, "The quick brown fox."),
     ("gb", UnicodeEntry::None, "£5 @ \"home\" #1 ~ \\ |"),
     ("de", UnicodeEntry::None, "Grüße aus Köln: é à ô {ß} € @ \\"),
@@ -39,6 +39,7 @@ const HOSTS: [(&str, UnicodeEntry, &str); 14] = [
     ("jp", UnicodeEntry::None, "\\ | _ ^ @ [a]"),
     ("de:neo", UnicodeEntry::None, "Wie? {ja} \\ α"),
     ("fr", UnicodeEntry::Linux, "łódź 한 „так“ 👩\u{200d}💻"),
+    ("us", UnicodeEntry::Windows, "Grüße “à la carte” 10 €"),
     ("us", UnicodeEntry::WindowsHex, "łódź 한 „так“"),
 ];
 
@@ -46,8 +47,8 @@ const HOSTS: [(&str, UnicodeEntry, &str); 14] = [
 struct Desktop {
     device: RawDevice,
     host: Host,
-    /// The light of Caps Lock.
-    lit: bool,
+    /// The lights of Caps Lock and Num Lock.
+    lit: (bool, bool),
 }
 
 impl Desktop {
@@ -57,17 +58,18 @@ impl Desktop {
         device.grab().unwrap();
         fcntl(device.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         let host = Host::new(data, &data.keymap(keymap.layout()), method, caps_lock);
-        let mut desktop = Self { device, host, lit: !caps_lock };
+        let mut desktop = Self { device, host, lit: (!caps_lock, true) };
         desktop.light();
         desktop
     }
 
-    /// Shows Caps Lock, where that is news.
+    /// Shows the locks, where that is news.
     fn light(&mut self) {
-        let lit = self.host.caps_lock();
+        let lit = self.host.locks();
         if std::mem::replace(&mut self.lit, lit) != lit {
-            let light = InputEvent::new(evdev::EventType::LED.0, LedCode::LED_CAPSL.0, lit.into());
-            self.device.send_events(&[light]).unwrap();
+            let light = |code: LedCode, on: bool| InputEvent::new(evdev::EventType::LED.0, code.0, on.into());
+            let lights = [light(LedCode::LED_CAPSL, lit.0), light(LedCode::LED_NUML, lit.1)];
+            self.device.send_events(&lights).unwrap();
         }
     }
 

@@ -119,8 +119,39 @@ fn a_long_text_is_typed_whole() {
     assert_eq!(typed(&Keymap::default(), &text), expected);
 }
 
+/// The same where the host takes codes: what has no key is entered, but for what a host might obey.
+#[test]
+fn what_is_not_on_the_layout_is_entered_by_its_code() {
+    let us = Keymap::new(us(), UnicodeEntry::Linux, false);
+    let cases = [
+        ("a\r\nb\rc\u{2028}d\te", "a\nb\nc\nd\te"),
+        ("“It’s” – well…\u{a0}10", "“It’s” – well…\u{a0}10"),
+        ("Cafe\u{301} x\u{302} ß Łódź € ½", "Café x\u{302} ß Łódź € ½"),
+        ("Привет 한글", "Привет 한글"),
+        (
+            "\u{feff}a\u{7}b\u{202e}c\u{e000}d\u{ffff}e\u{feff}\u{200b}",
+            "a?b\u{202e}c\u{e000}d?e\u{feff}\u{200b}",
+        ),
+        ("👍\u{fe0f} 👩\u{200d}💻", "👍\u{fe0f} 👩\u{200d}💻"),
+        ("\u{301}a", "\u{301}a"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(typed(&us, text), expected, "{text:?}");
+    }
+    // Plain ones stay plain.
+    assert_eq!(typed(&keymap("us", UnicodeEntry::Linux), "“It’s” – well…"), "\"It's\" - well...");
+}
+
 #[test]
 fn every_layout_has_enter_and_something_for_everything() {
+    // Dyalog's APL has commands of its own on these keys, and 3l for Chromebooks no Tab.
+    let lacks = |c| Layout::all().filter(move |layout| !layout.types(c)).map(Layout::name);
+    assert!(lacks(' ').all(|name| name == "apl:dyalog"), "{:?}", lacks(' ').collect::<std::vec::Vec<_>>());
+    assert!(
+        lacks('\t').all(|name| ["apl:dyalog", "us:3l-cros"].contains(&name)),
+        "{:?}",
+        lacks('\t').collect::<std::vec::Vec<_>>()
+    );
     for layout in Layout::all() {
         assert!(layout.types('\n'), "{layout:?} has no Enter");
         let keymap = Keymap::new(layout, UnicodeEntry::None, true);
