@@ -159,8 +159,12 @@ impl Gadget {
             let (keyboard, function) = keyboard_function(poll_interval)?;
             Ok((keyboard, gadget_with(function).register()?))
         };
-        let (keyboard, registered) =
-            register(Some(POLL_INTERVAL)).or_else(|_| register(None)).map_err(failed)?;
+        let (keyboard, registered) = register(Some(POLL_INTERVAL))
+            .or_else(|error| {
+                log::info!("the kernel chooses how often the host asks the keyboard ({error})");
+                register(None)
+            })
+            .map_err(failed)?;
         registered.bind(Some(&controller)).map_err(|e| match e.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EBUSY) => GadgetError::Busy { udc: udc.to_owned() },
             _ => failed(e),

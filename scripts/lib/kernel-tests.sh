@@ -57,6 +57,12 @@ run_under_kernel() {
         strip -o "$tree/bin/${program##*/}" "$program"
         printf '/bin/%s\n' "${program##*/}${command#"$program"}" >>"$tree/commands"
     done
+    # The layouts that the tests' host is set to.
+    local x11
+    x11=$(printenv ORATYPE_X11_DATA || echo /usr/share/X11)
+    mkdir -p "$tree/usr/share/X11/locale/en_US.UTF-8"
+    cp -rL "$x11/xkb" "$tree/usr/share/X11/"
+    cp "$x11/locale/en_US.UTF-8/Compose" "$tree/usr/share/X11/locale/en_US.UTF-8/"
     cat >"$tree/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin

@@ -85,7 +85,7 @@ pub(crate) const RIGHT_CTRL: u8 = 1 << 4;
 /// Bit of right Alt, which is AltGr.
 pub(crate) const ALT_GR: u8 = 1 << 6;
 
-/// Caps Lock, as a key to hold.
+/// Caps Lock, as a key to hold, or of its own where a layout has moved Tab there.
 pub(crate) const CAPS_LOCK: (u8, u16) = (0x39, 58);
 /// Backslash, as a key to hold.
 pub(crate) const BACKSLASH: (u8, u16) = (0x31, 43);

@@ -32,9 +32,11 @@ pub(crate) fn source(layouts: &[Layout], compositions: &[Composition], version: 
             own.entry(number).or_default()[place as usize] = packed(*press);
         }
         let (name, description, len) = (&layout.name, &layout.description, own.len());
+        let has_caps_lock = layout.has_caps_lock;
         let _ = writeln!(
             rows,
-            "Row {{ name: {name:?}, description: {description:?}, first: {index_len}, pages: {len} }},"
+            "Row {{ name: {name:?}, description: {description:?}, first: {index_len}, pages: {len}, \
+             has_caps_lock: {has_caps_lock} }},"
         );
         index_len += len;
         for (number, page) in own {

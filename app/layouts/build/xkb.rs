@@ -84,6 +84,8 @@ pub(crate) struct Layout {
     pub(crate) description: String,
     /// The press for each character, and for each dead key under its stand-in.
     pub(crate) presses: BTreeMap<char, Press>,
+    /// The Caps Lock key is that. It may be something else: a modifier, Tab, Ctrl.
+    pub(crate) has_caps_lock: bool,
 }
 
 /// A name kept for a layout that a person makes.
@@ -170,19 +172,24 @@ pub(crate) fn layout(
             Press { usage, held, caps_lock }
         });
     }
-    Ok(Layout { name, description, presses })
+    let has_caps_lock = states[0]
+        .is_some_and(|state| self::symbol(&table, state, keys::CAPS_LOCK.1) == Some(syms::Caps_Lock));
+    Ok(Layout { name, description, presses, has_caps_lock })
 }
 
 /// Every way to press a key, as index in [`HELD`], usage and key code; the preferred first. What a key cap shows comes
-/// before AltGr, and a key that every keyboard has before one that only some have.
+/// before AltGr, and a key that every keyboard has before one that only some have. Caps Lock comes last, for what nothing
+/// else types: it is Tab on "us:3l".
 fn by_preference() -> impl Iterator<Item = (usize, u8, u16)> {
     let groups = [keys::CONTROL, keys::ANSI, keys::ISO, keys::REGIONAL];
     let (caps, levels) = (0..2, 2..HELD.len());
-    [caps, levels].into_iter().flat_map(move |range| {
+    let own = [caps, levels].into_iter().flat_map(move |range| {
         groups.into_iter().flat_map(move |group| {
             range.clone().flat_map(move |held| group.iter().map(move |(usage, code)| (held, *usage, *code)))
         })
-    })
+    });
+    let (usage, code) = keys::CAPS_LOCK;
+    own.chain([(0, usage, code)])
 }
 
 /// Effective modifiers and group.

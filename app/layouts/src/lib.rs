@@ -33,6 +33,7 @@ pub fn fingerprint() -> u64 {
     };
     for layout in Layout::all() {
         add(layout.name().as_bytes());
+        add(&[layout.has_caps_lock().into()]);
         for (c, entry) in layout.entries() {
             add(&u32::from(c).to_le_bytes());
             add(&entry.to_le_bytes());
@@ -110,6 +111,12 @@ impl Layout {
     #[must_use]
     pub fn description(self) -> &'static str {
         LAYOUTS[usize::from(self.0)].description
+    }
+
+    /// Whether its Caps Lock key switches Caps Lock. On some layouts that key is a modifier or Tab.
+    #[must_use]
+    pub fn has_caps_lock(self) -> bool {
+        LAYOUTS[usize::from(self.0)].has_caps_lock
     }
 
     /// The keys that type `c`, one after the other: none where the layout cannot, two where the first is a dead key.

@@ -6,6 +6,8 @@ pub(crate) struct Row {
     pub(crate) description: &'static str,
     pub(crate) first: u32,
     pub(crate) pages: u16,
+    /// The Caps Lock key is that, and nothing else.
+    pub(crate) has_caps_lock: bool,
 }
 
 /// A character that a dead key and another key type together.

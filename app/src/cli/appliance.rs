@@ -65,7 +65,10 @@ pub(super) fn run(
             Box::new(move || Ok(open_button(&line, clock.clone())?))
         },
         keyboard: match type_to.cloned() {
-            Some(elsewhere) => Box::new(move || parts::keyboard(&elsewhere, false)),
+            Some(elsewhere) => {
+                let typing = settings.typing.clone();
+                Box::new(move || parts::keyboard(&elsewhere, false, &typing))
+            }
             None => {
                 let own = board.udc.unwrap_or_default().to_owned();
                 let asked = settings.usb.udc.clone();

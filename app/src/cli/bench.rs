@@ -19,7 +19,7 @@ use oratype::recognise::protocol;
 use oratype::report::About;
 use oratype::speech::SpeechDetector;
 use oratype_board::Board;
-use oratype_hal::hid::{Backspace, PrintKeyboard};
+use oratype_hal::hid::{Backspace, Decoder, PrintKeyboard};
 use oratype_hal::time::MonotonicClock;
 
 use super::parts::{self, RELEASED_AFTER_MAX};
@@ -157,7 +157,7 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
         Parts {
             source: Box::new(source),
             button: Box::new(button),
-            keyboard: Box::new(PrintKeyboard::new(sink(), Backspace::Rubout)),
+            keyboard: Box::new(PrintKeyboard::new(sink(), Backspace::Rubout, Decoder::new())),
             clock: Arc::new(MonotonicClock),
             vad: parts::vad(&args.common)?,
             recogniser: Recogniser::start(recogniser)?,

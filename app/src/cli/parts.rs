@@ -13,8 +13,9 @@ use oratype::recognise::engine::{EngineOptions, SAMPLE_RATE_HZ};
 use oratype::recognise::policy::Decoding;
 use oratype::recognise::supervisor::{OWN_PROGRAM, SupervisorOptions};
 use oratype::recognise::worker::WorkerOptions;
-use oratype::settings::{ReadList, Settings};
+use oratype::settings::{self, ReadList, Settings};
 use oratype::speech::{SileroVad, SpeechDetector};
+use oratype::typing::{Keymap, LayoutDecoder};
 use oratype_board::Board;
 use oratype_hal::gpio::ScriptedButton;
 use oratype_hal::hid::{self, Backspace, Echo, Keyboard, PrintKeyboard, UinputKeyboard};
@@ -234,14 +235,21 @@ pub(super) fn recordings<P: AsRef<Path>>(
     Ok((source, ScriptedButton::held(held)))
 }
 
-/// The keyboard. With `echo`, what goes elsewhere is printed too.
-pub(super) fn keyboard(to: &TypeTo, echo: bool) -> Result<Box<dyn Keyboard>, Refusal> {
-    let backspace = Backspace::on(&stdout());
+/// The keyboard. What is printed is what a host of these settings shows. With `echo`, what goes elsewhere is printed too.
+pub(super) fn keyboard(
+    to: &TypeTo,
+    echo: bool,
+    settings: &settings::Typing,
+) -> Result<Box<dyn Keyboard>, Refusal> {
+    let print = || {
+        let decoder = LayoutDecoder::new(Keymap::from_settings(settings));
+        PrintKeyboard::new(stdout(), Backspace::on(&stdout()), decoder)
+    };
     let echoed = |keyboard: Box<dyn Keyboard>| -> Box<dyn Keyboard> {
-        if echo { Box::new(Echo::new(keyboard, stdout(), backspace)) } else { keyboard }
+        if echo { Box::new(Echo::new(keyboard, print())) } else { keyboard }
     };
     Ok(match to {
-        TypeTo::Print => Box::new(PrintKeyboard::new(stdout(), backspace)),
+        TypeTo::Print => Box::new(print()),
         TypeTo::Uinput => echoed(Box::new(UinputKeyboard::open()?)),
         TypeTo::Path(path) => echoed(hid::open(path)?),
     })

@@ -75,7 +75,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
         true => Some(parts::recordings(&args.wav, args.pace, &settings, false, None)?),
         false => None,
     };
-    let keyboard = parts::keyboard(args.type_to.as_ref().unwrap_or(&parts::TypeTo::Print), from_wav)?;
+    let type_to = args.type_to.as_ref().unwrap_or(&parts::TypeTo::Print);
+    let keyboard = parts::keyboard(type_to, from_wav, &settings.typing)?;
     let vad = parts::vad(&args.common)?;
     let decoding = parts::decoding(&board);
     let recogniser = Recogniser::start(parts::recogniser(&args.common, &board, &settings))?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 use oratype::settings::Settings;
-use oratype::typing::{Keymap, Pacing, Preset, TypingOutcome, Typist};
+use oratype::typing::{Keymap, Pacing, Preset, TypingOutcome, Typist, open_end};
 use oratype_hal::hid::Keyboard;
 use oratype_hal::time::MonotonicClock;
 
@@ -21,7 +21,11 @@ use super::{Refusal, parts, run};
 const PIECE_BYTES: usize = 16 * 1024;
 /// Pieces read ahead: more would be nothing but memory.
 const PIECES_QUEUED: usize = 4;
-/// How often to look for the host, and for Ctrl-C, while there is no input.
+/// A character whose accents may still be to come is kept for the next piece, but no more of them than this: a stack
+/// of accents, or a part of an emoji, has some tens of bytes.
+const KEPT_BYTES_MAX: usize = 1024;
+/// How often to look for the host, and for Ctrl-C, while there is no input. What is kept is typed then: who writes so
+/// slowly wants to see it.
 const IDLE: Duration = Duration::from_millis(50);
 
 #[derive(Args)]
@@ -41,8 +45,8 @@ pub(super) struct TypeArgs {
     /// Most characters in a second, in place of typing.characters_per_second
     #[arg(long, value_name = "N")]
     characters_per_second: Option<u32>,
-    /// Where to type: `print` (decoded as a US keyboard, to standard output), `uinput` (into this computer), or a PATH
-    /// that gets raw 8-byte boot keyboard reports: a file, a pipe, or a /dev/hidgN
+    /// Where to type: `print` (as a computer with that layout shows it, to standard output), `uinput` (into this
+    /// computer), or a PATH that gets raw 8-byte boot keyboard reports: a file, a pipe, or a /dev/hidgN
     #[arg(long, value_name = "print|uinput|PATH", default_value = "print")]
     to: parts::TypeTo,
 }
@@ -72,7 +76,7 @@ impl TypeArgs {
 pub(super) fn type_input(args: &TypeArgs) -> Result<ExitCode, Refusal> {
     let stopping = run::on_signals()?;
     let settings = args.settings()?;
-    let keyboard = parts::keyboard(&args.to, false)?;
+    let keyboard = parts::keyboard(&args.to, false, &settings.typing)?;
     let keymap = Keymap::from_settings(&settings.typing);
     let mut typist = Typist::new(keyboard, Arc::new(MonotonicClock), keymap, Pacing::from(&settings.typing));
     let (pieces, input) = sync_channel(PIECES_QUEUED);
@@ -90,14 +94,22 @@ fn type_pieces(
     stopping: &AtomicBool,
 ) -> Result<bool, Refusal> {
     let stop = || stopping.load(Ordering::Relaxed);
+    let mut joints = Joints::default();
+    let mut ended = false;
     while !stop() {
+        if ended {
+            return Ok(false);
+        }
         let piece = match input.recv_timeout(IDLE) {
-            Ok(piece) => piece.map_err(|error| format!("standard input: {error}"))?,
+            Ok(piece) => joints.whole(piece.map_err(|error| format!("standard input: {error}"))?),
             Err(RecvTimeoutError::Timeout) => {
                 typist.meet_host();
-                continue;
+                joints.rest()
             }
-            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            Err(RecvTimeoutError::Disconnected) => {
+                ended = true;
+                joints.rest()
+            }
         };
         let host_away = |is_away: bool| {
             log::warn!("the computer {}", if is_away { "takes no keys; the text waits" } else { "is there" });
@@ -113,6 +125,36 @@ fn type_pieces(
         }
     }
     Ok(true)
+}
+
+/// Where pieces of the input meet.
+#[derive(Default)]
+struct Joints {
+    /// The end of the last piece, which the next one may change.
+    kept: String,
+    /// The last piece ended with a CR: a LF that follows belongs to it.
+    after_cr: bool,
+}
+
+impl Joints {
+    /// What can be typed now that `piece` has come.
+    fn whole(&mut self, piece: String) -> String {
+        let lf_of_cr_lf = self.after_cr && piece.starts_with('\n');
+        if !piece.is_empty() {
+            self.after_cr = piece.ends_with('\r');
+        }
+        let mut text = std::mem::take(&mut self.kept) + &piece[usize::from(lf_of_cr_lf)..];
+        let end = open_end(&text);
+        if text.len() - end <= KEPT_BYTES_MAX {
+            self.kept = text.split_off(end);
+        }
+        text
+    }
+
+    /// What was kept, because nothing follows, or not soon.
+    fn rest(&mut self) -> String {
+        std::mem::take(&mut self.kept)
+    }
 }
 
 /// Hand on `input` piece by piece, until it ends or nobody wants more.
@@ -152,6 +194,8 @@ fn take_text(bytes: &mut Vec<u8>, end: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use oratype::typing::UnicodeEntry;
+
     use super::*;
 
     /// Gives its bytes a few at a time.
@@ -164,6 +208,37 @@ mod tests {
             self.0 = &self.0[length..];
             Ok(length)
         }
+    }
+
+    /// However the input is cut, it is typed as the whole is.
+    #[test]
+    fn pieces_do_not_split_what_belongs_together() {
+        let text = "one\r\ntwo\r\rthree\n\r\nCafe\u{301} \u{1f469}\u{200d}\u{1f4bb} x\u{302}\u{323}\u{1112}\u{1161}\u{11ab}e\r\n";
+        for layout in ["us", "vn"] {
+            let keymap = Keymap::new(layout.parse().unwrap(), UnicodeEntry::None, true);
+            let typed =
+                |text: &str| keymap.prepare(text).chars().flat_map(|c| keymap.typed(c)).collect::<String>();
+            for length in 1..=text.len() {
+                let (sender, receiver) = sync_channel(100);
+                read(Dribble(text.as_bytes(), length), &sender);
+                drop(sender);
+                let mut joints = Joints::default();
+                let mut all: String =
+                    receiver.iter().map(|piece| typed(&joints.whole(piece.unwrap()))).collect();
+                all += &typed(&joints.rest());
+                assert_eq!(all, typed(text), "{layout}, {length} at a time");
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_is_kept_than_a_character_may_have() {
+        let mut joints = Joints::default();
+        let stack = "e".to_owned() + &"\u{301}".repeat(KEPT_BYTES_MAX);
+        assert_eq!(joints.whole(stack.clone()), stack);
+        assert_eq!(joints.rest(), "");
+        assert_eq!(joints.whole("ab".into()), "a");
+        assert_eq!(joints.rest(), "b");
     }
 
     #[test]

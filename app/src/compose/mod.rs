@@ -33,7 +33,7 @@ use oratype_hal::time::Timestamp;
 
 use crate::recognise::protocol::TEXT_BYTES_MAX;
 use crate::settings::Settings;
-use crate::typing::Typing;
+use crate::typing::{Keymap, Typing};
 use parse::{Item, Known, parse};
 use phrases::Phrases;
 use rules::Rules;
@@ -78,6 +78,8 @@ pub struct Composer {
     profile: usize,
     names: Arc<Phrases<usize>>,
     snippets: Arc<Phrases<Box<str>>>,
+    /// What is typed is counted as the keymap has it.
+    keymap: Keymap,
     writer: Writer,
     /// A dictation has begun.
     dictating: bool,
@@ -100,6 +102,12 @@ impl Composer {
             .map(|name| (name.clone(), Rules::from(&settings.in_profile(name))))
             .chain([(String::new(), Rules::from(settings))])
             .collect();
+        let keymap = Keymap::from_settings(&settings.typing);
+        let snippets = settings.snippets.iter().map(|s| {
+            // Prepared as it is in the middle of a text.
+            let text = keymap.prepare(&format!(" {}", s.text))[1..].into();
+            (phrase_key(&s.spoken).into(), text)
+        });
         // A name that is unknown is the settings as they are.
         let profile = names.iter().position(|name| *name == settings.dictation.profile);
         Self {
@@ -108,9 +116,8 @@ impl Composer {
             names: Arc::new(Phrases::new(
                 names.iter().enumerate().map(|(at, name)| (phrase_key(name).into(), at)),
             )),
-            snippets: Arc::new(Phrases::new(
-                settings.snippets.iter().map(|s| (phrase_key(&s.spoken).into(), s.text.as_str().into())),
-            )),
+            snippets: Arc::new(Phrases::new(snippets)),
+            keymap,
             writer: Writer::default(),
             dictating: false,
             finished: 0,
@@ -125,7 +132,8 @@ impl Composer {
     pub fn compose(&mut self, transcript: &str) -> Vec<Action> {
         let mut actions = Vec::new();
         let rules = self.rules();
-        let mut tokens = tokens::tokens(transcript);
+        let transcript = self.keymap.prepare(transcript);
+        let mut tokens = tokens::tokens(&transcript);
         clean::clean(&mut tokens, &rules);
         if rules.written_forms {
             written::rewrite(&mut tokens);

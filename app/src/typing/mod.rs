@@ -2,6 +2,7 @@
 //!
 //! Architecture invariant: nothing here chooses or changes words. What cannot be typed as it is gets a stand-in.
 
+mod decode;
 mod history;
 mod job;
 mod keymap;
@@ -10,8 +11,9 @@ mod reports;
 mod thread;
 mod typist;
 
+pub use decode::LayoutDecoder;
 pub use job::{Interrupt, Job, Typing};
-pub use keymap::{CapsLock, Keymap, Stroke, UnicodeEntry};
+pub use keymap::{CapsLock, Keymap, Stroke, UnicodeEntry, open_end};
 pub use pacing::{Pacing, Preset};
 pub use reports::{press, release};
 pub use thread::{Shared, TypeOptions, TypeThread};

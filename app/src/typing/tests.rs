@@ -165,6 +165,21 @@ fn locks_that_disturb_are_switched_and_switched_back() {
     }
 }
 
+/// On Colemak the Caps Lock key is Backspace: pressing it would not switch the lock.
+#[test]
+fn a_key_that_is_not_caps_lock_is_not_pressed_for_it() {
+    for (layout, switches) in [("us", 2), ("us:colemak", 0), ("us:3l", 0)] {
+        let host = ScriptedKeyboard::default();
+        host.set_caps_lock(true);
+        let keymap = Keymap::new(layout.parse().unwrap(), UnicodeEntry::Linux, true);
+        let clock = Arc::new(SimulatedClock::new());
+        let mut typist = Typist::new(host.clone(), clock, keymap, SAFE);
+        typist.type_text("한", |_| false, |_| {});
+        let pressed = host.reports().into_iter().filter(|report| report.keys[0] == usage::CAPS_LOCK);
+        assert_eq!(pressed.count(), switches, "{layout}");
+    }
+}
+
 /// How many characters of English prose a second a host takes that fetches a report every millisecond, on the
 /// millisecond.
 fn prose_per_second(pacing: Pacing) -> f64 {

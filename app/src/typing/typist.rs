@@ -76,6 +76,7 @@ impl<K: Keyboard> Typist<K> {
     /// Type on `keyboard`, for a host with the layout of `keymap`, paced by `clock`.
     pub fn new(keyboard: K, clock: Arc<dyn Clock>, keymap: Keymap, pacing: Pacing) -> Self {
         let keys = Keys {
+            has_caps_lock: keymap.layout().has_caps_lock(),
             keyboard,
             clock,
             pacing,
@@ -142,6 +143,8 @@ impl<K: Keyboard> Typist<K> {
 
 /// The keys themselves: strokes in, reports out.
 struct Keys<K> {
+    /// Where the host's Caps Lock key is another one, pressing it would not switch the lock, but type something.
+    has_caps_lock: bool,
     keyboard: K,
     clock: Arc<dyn Clock>,
     pacing: Pacing,
@@ -159,6 +162,14 @@ struct Keys<K> {
     /// Until then its lights may not show them yet.
     locks_known_until: Timestamp,
     switched: Switched,
+}
+
+/// Locks that were seen to for a character: the entry of a code is not interrupted once it has begun, whatever the
+/// lights say by then.
+#[derive(Clone, Copy, Debug, Default)]
+struct SeenTo {
+    caps_lock: bool,
+    num_lock: bool,
 }
 
 /// Locks that were switched for the text, and are to be switched back after it.
@@ -192,8 +203,9 @@ impl<K: Keyboard> Keys<K> {
                 break Err(Interrupted::Stopped);
             }
             let mut strokes = strokes.peekable();
+            let mut seen_to = SeenTo::default();
             while let Some(stroke) = strokes.next() {
-                let pressed = self.press(stroke, stop, &mut host_away, |at| {
+                let pressed = self.press(stroke, &mut seen_to, stop, &mut host_away, |at| {
                     first_key_at.get_or_insert(at);
                     last_key_at = Some(at);
                     remaining -= usize::from(strokes.peek().is_none());
@@ -223,27 +235,35 @@ impl<K: Keyboard> Keys<K> {
         }
     }
 
-    /// Press a key, whatever the host's locks are; `key_down` hears when it went down.
+    /// Press a key, whatever the host's locks are; `key_down` hears when it went down. `seen_to` is that of the
+    /// character.
     ///
     /// A Shift makes up for Caps Lock where that is all it does. Otherwise a lock that disturbs is switched, and back
     /// after the text. Where a host's lights are not known, its locks are taken to be as they should.
     fn press(
         &mut self,
         mut stroke: Stroke,
+        seen_to: &mut SeenTo,
         stop: &impl Fn(Moment) -> bool,
         host_away: &mut impl FnMut(bool),
         mut key_down: impl FnMut(Timestamp),
     ) -> Result<(), Interrupted> {
-        if stroke.caps != CapsLock::Ignored || stroke.needs_num_lock() {
+        let disturbs = stroke.caps == CapsLock::Disturbs && !seen_to.caps_lock;
+        let needs_num_lock = stroke.needs_num_lock() && !seen_to.num_lock;
+        seen_to.caps_lock |= disturbs;
+        seen_to.num_lock |= needs_num_lock;
+        if stroke.caps == CapsLock::Shifts || disturbs || needs_num_lock {
             self.read_locks();
         }
         let caps_lock = self.locks.is_some_and(|locks| locks.caps_lock);
         match stroke.caps {
             CapsLock::Shifts if caps_lock => stroke.modifiers ^= usage::LEFT_SHIFT,
-            CapsLock::Disturbs if caps_lock => self.switch_lock(usage::CAPS_LOCK, stop, host_away)?,
+            CapsLock::Disturbs if disturbs && caps_lock && self.has_caps_lock => {
+                self.switch_lock(usage::CAPS_LOCK, stop, host_away)?;
+            }
             _ => {}
         }
-        if stroke.needs_num_lock() && self.locks.is_some_and(|locks| !locks.num_lock) {
+        if needs_num_lock && self.locks.is_some_and(|locks| !locks.num_lock) {
             self.switch_lock(usage::NUM_LOCK, stop, host_away)?;
         }
         for report in press(self.held, stroke, self.pacing.rolls_over) {

@@ -1,10 +1,9 @@
-//! A host that reads reports as Linux does: the kernel's HID driver, libxkbcommon and libX11's Compose data, none of
-//! which made the keymaps; and the Unicode entry of GTK and IBus, Windows and macOS.
+//! A host that reads keys as a Linux desktop does: libxkbcommon and libX11's Compose data, neither of which made the
+//! keymaps; and the Unicode entry of GTK and IBus, Windows and macOS.
 
 use std::path::PathBuf;
 
 use oratype::typing::UnicodeEntry;
-use oratype_hal::hid::Report;
 use oratype_layouts::Layout;
 use xkbcommon::xkb;
 use xkbcommon::xkb::compose;
@@ -13,23 +12,8 @@ use xkbcommon::xkb::keysyms;
 /// Where a key press went wrong: it was a shortcut, or composed with nothing.
 pub(crate) const WRONG: char = '\u{fffd}';
 
-/// Usage to key code, from 0x00: drivers/hid/hid-input.c of Linux, `hid_keyboard`; 240 is unknown to it.
-const KEY_CODES: [u8; 0x92] = [
-    0, 0, 0, 0, 30, 48, 46, 32, 18, 33, 34, 35, 23, 36, 37, 38, //
-    50, 49, 24, 25, 16, 19, 31, 20, 22, 47, 17, 45, 21, 44, 2, 3, //
-    4, 5, 6, 7, 8, 9, 10, 11, 28, 1, 14, 15, 57, 12, 13, 26, //
-    27, 43, 43, 39, 40, 41, 51, 52, 53, 58, 59, 60, 61, 62, 63, 64, //
-    65, 66, 67, 68, 87, 88, 99, 70, 119, 110, 102, 104, 111, 107, 109, 106, //
-    105, 108, 103, 69, 98, 55, 74, 78, 96, 79, 80, 81, 75, 76, 77, 71, //
-    72, 73, 82, 83, 86, 127, 116, 117, 183, 184, 185, 186, 187, 188, 189, 190, //
-    191, 192, 193, 194, 134, 138, 130, 132, 128, 129, 131, 137, 133, 135, 136, 113, //
-    115, 114, 240, 240, 240, 121, 240, 89, 93, 124, 92, 94, 95, 240, 240, 240, //
-    122, 123,
-];
-
-/// The same for the modifiers, 0xe0 to 0xe7.
+/// Key codes of the modifiers: left Ctrl, Shift, Alt, GUI, then the right ones.
 const MODIFIER_CODES: [u8; 8] = [29, 42, 56, 125, 97, 54, 100, 126];
-
 const LEFT_ALT: u8 = 56;
 
 /// What XKB adds to the kernel's key codes.
@@ -93,7 +77,8 @@ pub(crate) struct Host {
     compose: compose::State,
     method: UnicodeEntry,
     entry: Entry,
-    last: Report,
+    /// Modifiers that are down, as bits of the modifier byte.
+    held: u8,
     text: String,
 }
 
@@ -106,32 +91,29 @@ impl Host {
             state.update_mask(0, 0, 1 << lock, 0, 0, 0);
         }
         let compose = compose::State::new(&data.compose, compose::STATE_NO_FLAGS);
-        Self { state, compose, method, entry: Entry::None, last: Report::RELEASED, text: String::new() }
+        Self { state, compose, method, entry: Entry::None, held: 0, text: String::new() }
     }
 
-    /// Takes reports, and says what they typed.
-    pub(crate) fn read(&mut self, reports: impl IntoIterator<Item = Report>) -> String {
-        reports.into_iter().for_each(|report| self.report(report));
+    /// Takes a key, by the kernel's code for it.
+    pub(crate) fn key(&mut self, code: u8, down: bool) {
+        let bit = MODIFIER_CODES.iter().position(|modifier| *modifier == code).map_or(0, |bit| 1 << bit);
+        if down {
+            self.held |= bit;
+            self.press(code);
+        } else {
+            self.held &= !bit;
+            self.release(code);
+        }
+    }
+
+    /// What was typed since the last call.
+    pub(crate) fn typed(&mut self) -> String {
         std::mem::take(&mut self.text)
     }
 
-    /// Modifiers in the order of their bits, then keys that came up, then keys that went down.
-    fn report(&mut self, report: Report) {
-        let last = std::mem::replace(&mut self.last, report);
-        for (bit, code) in MODIFIER_CODES.into_iter().enumerate() {
-            let down = |report: Report| report.modifiers & (1 << bit) != 0;
-            match (down(last), down(report)) {
-                (false, true) => self.press(code),
-                (true, false) => self.release(code),
-                _ => {}
-            }
-        }
-        for key in last.keys.into_iter().filter(|key| *key != 0 && !report.keys.contains(key)) {
-            self.release(KEY_CODES[usize::from(key)]);
-        }
-        for key in report.keys.into_iter().filter(|key| *key != 0 && !last.keys.contains(key)) {
-            self.press(KEY_CODES[usize::from(key)]);
-        }
+    /// Whether Caps Lock and Num Lock are on.
+    pub(crate) fn locks(&self) -> (bool, bool) {
+        (self.is_down(xkb::MOD_NAME_CAPS), self.is_down(xkb::MOD_NAME_NUM))
     }
 
     fn is_down(&self, name: &str) -> bool {
@@ -210,7 +192,7 @@ impl Host {
     }
 
     fn is_alt_alone(&self) -> bool {
-        self.last.modifiers == 1 << 2
+        self.held == 1 << 2
     }
 
     fn add_digit(&mut self, digit: Option<char>) -> bool {

@@ -2,10 +2,12 @@
 //! the keymaps.
 
 mod host;
+mod kernel;
 
 use host::{Data, Host};
-use oratype::typing::{CapsLock, Keymap, Stroke, UnicodeEntry, press, release};
-use oratype_hal::hid::{Report, usage};
+use kernel::Kernel;
+use oratype::typing::{CapsLock, Keymap, LayoutDecoder, Stroke, UnicodeEntry, press, release};
+use oratype_hal::hid::{Decode, Report, Typed, usage};
 use oratype_layouts::{Layout, fingerprint, xkb_version};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -42,6 +44,15 @@ fn with_caps_lock(keymap: &Keymap, c: char) -> Option<Vec<Stroke>> {
     keymap.strokes(c).map(compensated).collect()
 }
 
+/// What `--to print` makes of reports.
+fn printed(decoder: &mut LayoutDecoder, reports: impl IntoIterator<Item = Report>) -> String {
+    let mut text = String::new();
+    for report in reports {
+        decoder.decode(report).for_each(|typed: Typed| typed.apply(&mut text));
+    }
+    text
+}
+
 #[test]
 fn every_character_of_every_layout_arrives() {
     let data = Data::load();
@@ -49,18 +60,25 @@ fn every_character_of_every_layout_arrives() {
     for layout in Layout::all() {
         let keymap = Keymap::new(layout, UnicodeEntry::None, false);
         let xkb = data.keymap(layout);
-        let host = |caps_lock| Host::new(&data, &xkb, UnicodeEntry::None, caps_lock);
+        let host = |caps_lock| Kernel::new(Host::new(&data, &xkb, UnicodeEntry::None, caps_lock));
         let (mut host, mut locked_host) = (host(false), host(true));
+        let mut print = LayoutDecoder::new(keymap);
+        let mut locked_print = print.clone();
+        locked_print.set_caps_lock(true);
         for c in layout.characters() {
             let expected = c.to_string();
             assert_eq!(keymap.typed(c).collect::<String>(), expected, "{layout:?}");
             for reports in text_reports(&keymap, &expected) {
-                assert_eq!(host.read(reports), expected, "{layout:?}");
+                assert_eq!(host.read(reports.iter().copied()), expected, "{layout:?}");
+                assert_eq!(printed(&mut print, reports), expected, "{layout:?} printed");
             }
             match with_caps_lock(&keymap, c) {
                 Some(strokes) => {
-                    let typed = locked_host.read(reports(strokes.into_iter(), false));
+                    let reports = reports(strokes.into_iter(), false);
+                    let typed = locked_host.read(reports.iter().copied());
                     assert_eq!(typed, expected, "{layout:?} with Caps Lock");
+                    let printed = printed(&mut locked_print, reports);
+                    assert_eq!(printed, expected, "{layout:?} with Caps Lock, printed");
                 }
                 None => disturbed += 1,
             }
@@ -76,6 +94,23 @@ fn every_character_of_every_layout_arrives() {
     );
 }
 
+/// Where the Caps Lock key is something else, nobody presses it to switch Caps Lock.
+#[test]
+fn the_caps_lock_key_is_known() {
+    const CAPS_LOCK: u8 = 58;
+    let data = Data::load();
+    let without = Layout::all().filter(|layout| {
+        let mut host = Host::new(&data, &data.keymap(*layout), UnicodeEntry::None, false);
+        host.key(CAPS_LOCK, true);
+        host.key(CAPS_LOCK, false);
+        assert_eq!(layout.has_caps_lock(), host.locks().0, "{layout:?}");
+        !layout.has_caps_lock()
+    });
+    let without: Vec<_> = without.map(Layout::name).collect();
+    eprintln!("without Caps Lock: {}", without.join(", "));
+    assert!(["de:neo", "us:3l"].iter().all(|name| without.contains(name)));
+}
+
 /// A text of the layout's own characters, of any others, and of those that are hard.
 fn texts(layout: Layout) -> impl Strategy<Value = String> {
     let own: Vec<_> = layout.characters().collect();
@@ -85,7 +120,7 @@ fn texts(layout: Layout) -> impl Strategy<Value = String> {
     prop::collection::vec(character, 0..40).prop_map(String::from_iter)
 }
 
-/// What the keymap says it types is what arrives.
+/// What the keymap says it types is what arrives, and what is printed.
 fn check_texts(data: &Data, layouts: impl Iterator<Item = Layout>, methods: &[UnicodeEntry], cases: u32) {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner =
@@ -93,14 +128,16 @@ fn check_texts(data: &Data, layouts: impl Iterator<Item = Layout>, methods: &[Un
     for layout in layouts {
         let xkb = data.keymap(layout);
         for method in methods {
+            let print = LayoutDecoder::new(Keymap::new(layout, *method, false));
             let result = runner.run(&(texts(layout), any::<bool>()), |(text, plain)| {
                 let keymap = Keymap::new(layout, *method, plain);
                 prop_assert_eq!(keymap.layout(), layout);
                 let prepared = keymap.prepare(&text);
                 let expected: String = prepared.chars().flat_map(|c| keymap.typed(c)).collect();
                 for reports in text_reports(&keymap, &prepared) {
-                    let typed = Host::new(data, &xkb, *method, false).read(reports);
-                    prop_assert_eq!(&typed, &expected);
+                    let mut host = Kernel::new(Host::new(data, &xkb, *method, false));
+                    prop_assert_eq!(host.read(reports.iter().copied()), &*expected);
+                    prop_assert_eq!(printed(&mut print.clone(), reports), &*expected);
                 }
                 Ok(())
             });
@@ -132,7 +169,7 @@ fn one_wrong_key_is_noticed() {
     for name in ["us", "de", "fr", "gr", "ru", "jp", "us:intl", "de:neo", "us:mac"] {
         let layout: Layout = name.parse().unwrap_or_else(|error| panic!("{error}"));
         let keymap = Keymap::new(layout, UnicodeEntry::None, false);
-        let mut host = Host::new(&data, &data.keymap(layout), UnicodeEntry::None, false);
+        let mut host = Kernel::new(Host::new(&data, &data.keymap(layout), UnicodeEntry::None, false));
         for c in layout.characters() {
             let mut strokes: Vec<_> = keymap.strokes(c).collect();
             if let Some(last) = strokes.last_mut() {

@@ -1,6 +1,6 @@
-//! Boot reports back to text, as a host with the US layout reads them.
+//! Boot reports back to text: what a decoder is, and one for a host with the US layout.
 //!
-//! Written from the HID Usage Tables, not from the keymap that Oratype types with, so that typing and decoding
+//! It is written from the HID Usage Tables, not from the keymap that Oratype types with, so that typing and decoding
 //! check each other.
 
 use super::{HostLeds, Report, usage};
@@ -48,7 +48,19 @@ impl Typed {
     }
 }
 
-/// Turns a stream of reports into what they type.
+/// Turns a stream of reports into what they type on some host.
+pub trait Decode: Send {
+    /// Take one report: what it types, in order.
+    fn decode(&mut self, report: Report) -> impl Iterator<Item = Typed>;
+
+    /// The lock lights.
+    fn leds(&self) -> HostLeds;
+
+    /// Caps Lock was switched by another keyboard of the same host.
+    fn set_caps_lock(&mut self, on: bool);
+}
+
+/// A host with the US layout.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Decoder {
     last: Report,
@@ -128,6 +140,20 @@ impl Decoder {
             Some(&c) if c != 0 => Typed::Char(c.into()),
             _ => Typed::Key { usage: key, modifiers },
         }
+    }
+}
+
+impl Decode for Decoder {
+    fn decode(&mut self, report: Report) -> impl Iterator<Item = Typed> {
+        Self::decode(self, report)
+    }
+
+    fn leds(&self) -> HostLeds {
+        Self::leds(self)
+    }
+
+    fn set_caps_lock(&mut self, on: bool) {
+        Self::set_caps_lock(self, on);
     }
 }
 

@@ -2,24 +2,24 @@
 
 use std::io::Write;
 
-use super::{Backspace, HostLeds, Keyboard, KeyboardError, PrintKeyboard, Report};
+use super::{Decode, HostLeds, Keyboard, KeyboardError, PrintKeyboard, Report};
 
 /// Sends to `keyboard`; what that accepted is decoded and written to a writer as well.
 ///
 /// The writer is only a witness: when it fails, that is logged once and typing goes on without it.
-pub struct Echo<K, W> {
+pub struct Echo<K, W, D> {
     keyboard: K,
-    print: Option<PrintKeyboard<W>>,
+    print: Option<PrintKeyboard<W, D>>,
 }
 
-impl<K: Keyboard, W: Write + Send> Echo<K, W> {
-    /// Type to `keyboard` and show it on `writer`.
-    pub const fn new(keyboard: K, writer: W, backspace: Backspace) -> Self {
-        Self { keyboard, print: Some(PrintKeyboard::new(writer, backspace)) }
+impl<K: Keyboard, W: Write + Send, D: Decode> Echo<K, W, D> {
+    /// Type to `keyboard` and show it by `print`.
+    pub const fn new(keyboard: K, print: PrintKeyboard<W, D>) -> Self {
+        Self { keyboard, print: Some(print) }
     }
 }
 
-impl<K: Keyboard, W: Write + Send> Keyboard for Echo<K, W> {
+impl<K: Keyboard, W: Write + Send, D: Decode> Keyboard for Echo<K, W, D> {
     fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
         self.keyboard.send(report)?;
         if let Some(print) = &mut self.print
@@ -50,6 +50,11 @@ mod tests {
 
     use super::*;
     use crate::hid::conformance::{self, Fixture, ScriptedKeyboard};
+    use crate::hid::{Backspace, Decoder};
+
+    fn print<W: Write + Send>(writer: W) -> PrintKeyboard<W, Decoder> {
+        PrintKeyboard::new(writer, Backspace::Byte, Decoder::new())
+    }
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);
@@ -66,12 +71,12 @@ mod tests {
     struct Echoed {
         host: ScriptedKeyboard,
         shown: Shared,
-        echo: Echo<ScriptedKeyboard, Shared>,
+        echo: Echo<ScriptedKeyboard, Shared, Decoder>,
     }
 
     fn echoed() -> Echoed {
         let (host, shown) = (ScriptedKeyboard::default(), Shared::default());
-        let echo = Echo::new(host.clone(), shown.clone(), Backspace::Byte);
+        let echo = Echo::new(host.clone(), print(shown.clone()));
         Echoed { host, shown, echo }
     }
 
@@ -116,7 +121,7 @@ mod tests {
             }
         }
         let host = ScriptedKeyboard::default();
-        let mut echo = Echo::new(host.clone(), Full, Backspace::Byte);
+        let mut echo = Echo::new(host.clone(), print(Full));
         for key in [0x04, 0x05] {
             echo.send(Report { modifiers: 0, keys: [key, 0, 0, 0, 0, 0] }).unwrap();
         }

@@ -20,7 +20,7 @@ mod raw;
 mod uinput;
 pub mod usage;
 
-pub use decode::{Decoder, Typed};
+pub use decode::{Decode, Decoder, Typed};
 pub use echo::Echo;
 pub use gadget::GadgetKeyboard;
 pub use print::{Backspace, PrintKeyboard};

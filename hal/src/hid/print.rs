@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::{Decoder, HostLeds, Keyboard, KeyboardError, Report, Typed, errno_of};
+use super::{Decode, HostLeds, Keyboard, KeyboardError, Report, Typed, errno_of};
 
 /// What a backspace becomes in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,28 +20,33 @@ impl Backspace {
     }
 }
 
-/// Decodes reports as a host with the US layout would and writes the text, each character at once.
+/// Decodes reports as a host would, and writes the text, each character at once.
 ///
 /// The writer counts as a host that is always there: an error of it is final.
-pub struct PrintKeyboard<W> {
+pub struct PrintKeyboard<W, D> {
     writer: W,
     backspace: Backspace,
-    decoder: Decoder,
+    decoder: D,
 }
 
-impl<W: Write + Send> PrintKeyboard<W> {
-    /// Type into `writer`.
-    pub const fn new(writer: W, backspace: Backspace) -> Self {
-        Self { writer, backspace, decoder: Decoder::new() }
+impl<W: Write + Send, D: Decode> PrintKeyboard<W, D> {
+    /// Type into `writer`, for the host that `decoder` stands for.
+    pub const fn new(writer: W, backspace: Backspace, decoder: D) -> Self {
+        Self { writer, backspace, decoder }
+    }
+
+    /// Where it is written.
+    pub const fn writer(&self) -> &W {
+        &self.writer
     }
 
     /// Follow the Caps Lock of a host that is typed to at the same time.
-    pub(super) const fn set_caps_lock(&mut self, on: bool) {
+    pub(super) fn set_caps_lock(&mut self, on: bool) {
         self.decoder.set_caps_lock(on);
     }
 }
 
-impl<W: Write + Send> Keyboard for PrintKeyboard<W> {
+impl<W: Write + Send, D: Decode> Keyboard for PrintKeyboard<W, D> {
     fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
         for typed in self.decoder.decode(report) {
             let mut utf8 = [0; 4];
@@ -72,10 +77,11 @@ mod tests {
     use nix::errno::Errno;
 
     use super::*;
+    use crate::hid::Decoder;
     use crate::hid::conformance::{self, Fixture};
     use crate::hid::usage;
 
-    struct Printed(PrintKeyboard<Vec<u8>>);
+    struct Printed(PrintKeyboard<Vec<u8>, Decoder>);
 
     impl Fixture for Printed {
         fn keyboard(&mut self) -> &mut dyn Keyboard {
@@ -88,7 +94,7 @@ mod tests {
 
     #[test]
     fn conforms() {
-        conformance::run(|| Printed(PrintKeyboard::new(Vec::new(), Backspace::Byte)));
+        conformance::run(|| Printed(PrintKeyboard::new(Vec::new(), Backspace::Byte, Decoder::new())));
     }
 
     fn press(key: u8) -> Report {
@@ -98,7 +104,7 @@ mod tests {
     #[test]
     fn backspace_on_a_terminal_and_in_a_pipe() {
         for (backspace, expected) in [(Backspace::Rubout, "a\x08 \x08"), (Backspace::Byte, "a\x08")] {
-            let mut keyboard = PrintKeyboard::new(Vec::new(), backspace);
+            let mut keyboard = PrintKeyboard::new(Vec::new(), backspace, Decoder::new());
             keyboard.send(press(0x04)).unwrap();
             keyboard.send(press(usage::BACKSPACE)).unwrap();
             assert_eq!(keyboard.writer, expected.as_bytes());
@@ -114,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_character_is_flushed() {
-        let mut keyboard = PrintKeyboard::new(BufWriter::new(Vec::new()), Backspace::Byte);
+        let mut keyboard = PrintKeyboard::new(BufWriter::new(Vec::new()), Backspace::Byte, Decoder::new());
         keyboard.send(press(0x04)).unwrap();
         assert_eq!(keyboard.writer.get_ref(), b"a");
     }
@@ -130,7 +136,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut keyboard = PrintKeyboard::new(Closed, Backspace::Byte);
+        let mut keyboard = PrintKeyboard::new(Closed, Backspace::Byte, Decoder::new());
         assert_eq!(keyboard.send(press(0x04)), Err(KeyboardError::Failed(Errno::EPIPE)));
     }
 }

@@ -57,5 +57,7 @@ pub const KEYPAD_0: u8 = 0x62;
 pub const LEFT_CTRL: u8 = 1 << 0;
 /// Left Shift, in the modifier byte.
 pub const LEFT_SHIFT: u8 = 1 << 1;
+/// Left Alt, Option on a Mac, in the modifier byte.
+pub const LEFT_ALT: u8 = 1 << 2;
 /// Right Shift, in the modifier byte.
 pub const RIGHT_SHIFT: u8 = 1 << 5;

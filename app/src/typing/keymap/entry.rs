@@ -7,13 +7,13 @@
 //! | `windows-hex` | Alt and + and the code in hex | `EnableHexNumpad` in the registry; reaches U+FFFF |
 //! | `macos` | Option and the hex code, a surrogate pair above U+FFFF | the input source Unicode Hex Input |
 
+use heapless::Vec;
 use oratype_hal::hid::usage;
+use oratype_hal::hid::usage::LEFT_ALT;
 use oratype_layouts::{CapsLock, KeyPress, Layout};
 
-use super::{Stroke, Strokes};
+use super::{STROKES_MAX, Stroke, Strokes};
 
-/// Left Alt, Option on a Mac, in the modifier byte.
-const LEFT_ALT: u8 = 1 << 2;
 /// `+` of the keypad (HID Usage Tables, page 0x07).
 const KEYPAD_PLUS: u8 = 0x57;
 
@@ -78,9 +78,10 @@ impl UnicodeEntry {
     }
 }
 
-/// Whether it is a digit of the keypad.
-pub(super) fn is_keypad_digit(usage: u8) -> bool {
-    (usage::KEYPAD_1..=usage::KEYPAD_0).contains(&usage)
+/// Whether it is a key of the keypad that entries are made of. The `+` counts too: once an entry has begun it is too late
+/// to switch Num Lock.
+pub(super) fn is_of_keypad(usage: u8) -> bool {
+    usage == KEYPAD_PLUS || (usage::KEYPAD_1..=usage::KEYPAD_0).contains(&usage)
 }
 
 /// The hex digits of a code, at least `len_min`, the highest first.
@@ -154,19 +155,21 @@ fn windows(c: char) -> Option<Strokes> {
 /// Alt and + and hex digits: 0 to 9 on the keypad, A to F where the layout has its letters. Windows goes by virtual key
 /// codes, and a layout without Latin letters has those of the US layout.
 fn windows_hex(code: u32, layout: Layout) -> Option<Strokes> {
-    const LETTERS: &[u8; 6] = b"abcdef";
     if code > 0xffff {
         return None;
     }
-    let letter = |n: u8| {
-        let press = layout.presses(LETTERS[usize::from(n)].into()).next();
-        match press {
-            Some(KeyPress { usage, modifiers: 0, hold: usage::NONE, .. }) => usage,
-            _ => usage::A + n,
-        }
-    };
-    let digits = hex_digits(code, 4).map(|digit| if digit < 10 { keypad(digit) } else { letter(digit - 10) });
+    let digits = hex_digits(code, 4).map(|digit| windows_digit(digit, layout));
     Some(with_alt([KEYPAD_PLUS].into_iter().chain(digits)))
+}
+
+/// The key for a hex digit under Alt on Windows.
+fn windows_digit(digit: u8, layout: Layout) -> u8 {
+    const LETTERS: &[u8; 6] = b"abcdef";
+    let Some(n) = digit.checked_sub(10) else { return keypad(digit) };
+    match layout.presses(LETTERS[usize::from(n)].into()).next() {
+        Some(KeyPress { usage, modifiers: 0, hold: usage::NONE, .. }) => usage,
+        _ => usage::A + n,
+    }
 }
 
 /// Option and four hex digits for each UTF-16 unit, where the US layout has them.
@@ -174,9 +177,65 @@ fn macos(c: char) -> Strokes {
     let mut units = [0; 2];
     let units = c.encode_utf16(&mut units);
     let digits = units.iter().flat_map(|unit| hex_digits(u32::from(*unit), 4));
-    with_alt(digits.map(|digit| match digit {
+    with_alt(digits.map(us_digit))
+}
+
+/// The key for a hex digit on the US layout.
+fn us_digit(digit: u8) -> u8 {
+    match digit {
         0 => usage::DIGIT_0,
         1..=9 => usage::DIGIT_1 + digit - 1,
         _ => usage::A + digit - 10,
-    }))
+    }
+}
+
+/// A code that is being entered on a host: the digits so far.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Code {
+    digits: Vec<u8, STROKES_MAX>,
+    /// Something came that is no digit, or too much.
+    is_wrong: bool,
+}
+
+/// In the place of a digit: the `+` that comes before those of Windows.
+const PLUS: u8 = 16;
+
+impl Code {
+    /// Nothing was entered yet.
+    pub(in super::super) fn is_empty(&self) -> bool {
+        self.digits.is_empty() && !self.is_wrong
+    }
+
+    /// A key was pressed, which types `c` by itself.
+    pub(in super::super) fn push(&mut self, method: UnicodeEntry, key: u8, c: Option<char>, layout: Layout) {
+        let digit = match method {
+            UnicodeEntry::None => None,
+            UnicodeEntry::Linux => c.and_then(|c| c.to_digit(16)).map(|digit| digit as u8),
+            UnicodeEntry::Windows | UnicodeEntry::WindowsHex if key == KEYPAD_PLUS => Some(PLUS),
+            UnicodeEntry::Windows => (0..10).find(|digit| keypad(*digit) == key),
+            UnicodeEntry::WindowsHex => (0..16).find(|digit| windows_digit(*digit, layout) == key),
+            UnicodeEntry::Macos => (0..16).find(|digit| us_digit(*digit) == key),
+        };
+        self.is_wrong |= digit.is_none_or(|digit| self.digits.push(digit).is_err());
+    }
+
+    /// The character it stands for.
+    pub(in super::super) fn character(&self, method: UnicodeEntry) -> Option<char> {
+        let number =
+            |digits: &[u8], base| digits.iter().fold(0, |code, digit| code * base + u32::from(*digit));
+        match (method, &self.digits[..]) {
+            _ if self.is_wrong => None,
+            (UnicodeEntry::Linux, digits) => char::from_u32(number(digits, 16)),
+            (UnicodeEntry::Windows, [0, digits @ ..]) => match u8::try_from(number(digits, 10)).ok()? {
+                code @ 0x80..=0x9f => Some(WINDOWS_1252[usize::from(code - 0x80)]),
+                code => Some(code.into()),
+            },
+            (UnicodeEntry::WindowsHex, [PLUS, digits @ ..]) => char::from_u32(number(digits, 16)),
+            (UnicodeEntry::Macos, digits) => {
+                let units = digits.chunks(4).map(|unit| number(unit, 16) as u16);
+                char::decode_utf16(units).next()?.ok()
+            }
+            _ => None,
+        }
+    }
 }

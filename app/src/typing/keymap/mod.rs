@@ -26,6 +26,7 @@ use oratype_layouts::{KeyPress, Layout};
 use unicode_normalization::char::{canonical_combining_class, compose, decompose_canonical};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+pub(super) use entry::Code;
 pub use entry::UnicodeEntry;
 
 use crate::settings::Typing;
@@ -65,10 +66,10 @@ impl Stroke {
         Self { usage, modifiers: 0, hold: usage::NONE, caps: CapsLock::Ignored, lift_after: false }
     }
 
-    /// Whether it is a key of the keypad, which means what it says only with Num Lock on.
+    /// Whether it is a key of the keypad, which is typed only with Num Lock on.
     #[must_use]
     pub fn needs_num_lock(self) -> bool {
-        entry::is_keypad_digit(self.usage)
+        entry::is_of_keypad(self.usage)
     }
 }
 
@@ -128,9 +129,14 @@ impl Keymap {
         self.layout
     }
 
+    /// How the host takes characters that the layout lacks.
+    pub(super) fn entry(&self) -> UnicodeEntry {
+        self.entry
+    }
+
     /// The text as its characters are to be typed: composed (NFC), each line end one character, without a byte order
     /// mark. What only changes the look of the character before it and cannot be typed is left out: accents that
-    /// compose with nothing, variation selectors, joiners of emoji.
+    /// compose with nothing, variation selectors, joiners of emoji. Prepared once more, it stays as it is.
     #[must_use]
     pub fn prepare<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -142,13 +148,18 @@ impl Keymap {
         let mut characters = text.nfc().peekable();
         while let Some(c) = characters.next() {
             let line_end = c == '\r' && characters.peek() == Some(&'\n');
-            let bare =
-                changes_look(c) && !prepared.is_empty() && !self.has(c) && !self.entry.enters(c, self.layout);
+            let follows = prepared.ends_with(|before: char| !before.is_control());
+            let bare = changes_look(c) && follows && !self.has(c) && !self.entry.enters(c, self.layout);
             if !line_end && !bare {
                 prepared.push(c);
             }
         }
-        prepared.into()
+        // Without what was left out, others may compose.
+        if is_nfc_quick(prepared.chars()) == IsNormalized::Yes {
+            prepared.into()
+        } else {
+            prepared.nfc().collect()
+        }
     }
 
     /// The characters that appear on the host for `c`: itself, or what stands for it. At least one. As many as it
@@ -226,6 +237,18 @@ impl Keymap {
             strokes.extend([Stroke::plain(usage::SPACE)]);
         }
         strokes
+    }
+}
+
+/// Where the last character of a text begins that what comes later may still change: by an accent, a joiner, a
+/// variation selector. At the end if that is none of it.
+#[must_use]
+pub fn open_end(text: &str) -> usize {
+    let is_whole = |c: char| !changes_look(c) && is_nfc_quick([c].into_iter()) == IsNormalized::Yes;
+    match text.char_indices().rfind(|(_, c)| is_whole(*c)) {
+        Some((at, c)) if !c.is_control() => at,
+        Some((at, c)) => at + c.len_utf8(),
+        None => 0,
     }
 }
 

@@ -30,7 +30,7 @@ fn what_is_not_on_the_layout_gets_the_documented_stand_in() {
         ("👍\u{fe0f}", "+1 "),
         ("👩\u{200d}💻", "woman computer "),
         // A mark without anything to change.
-        ("\u{301}a", "?a"),
+        ("\u{301}a\n\u{301}b", "?a\n?b"),
     ];
     for (text, expected) in cases {
         assert_eq!(typed(&us, text), expected, "{text:?}");
@@ -119,8 +119,39 @@ fn a_long_text_is_typed_whole() {
     assert_eq!(typed(&Keymap::default(), &text), expected);
 }
 
+/// The same where the host takes codes: what has no key is entered, but for what a host might obey.
+#[test]
+fn what_is_not_on_the_layout_is_entered_by_its_code() {
+    let us = Keymap::new(us(), UnicodeEntry::Linux, false);
+    let cases = [
+        ("a\r\nb\rc\u{2028}d\te", "a\nb\nc\nd\te"),
+        ("“It’s” – well…\u{a0}10", "“It’s” – well…\u{a0}10"),
+        ("Cafe\u{301} x\u{302} ß Łódź € ½", "Café x\u{302} ß Łódź € ½"),
+        ("Привет 한글", "Привет 한글"),
+        (
+            "\u{feff}a\u{7}b\u{202e}c\u{e000}d\u{ffff}e\u{feff}\u{200b}",
+            "a?b\u{202e}c\u{e000}d?e\u{feff}\u{200b}",
+        ),
+        ("👍\u{fe0f} 👩\u{200d}💻", "👍\u{fe0f} 👩\u{200d}💻"),
+        ("\u{301}a", "\u{301}a"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(typed(&us, text), expected, "{text:?}");
+    }
+    // Plain ones stay plain.
+    assert_eq!(typed(&keymap("us", UnicodeEntry::Linux), "“It’s” – well…"), "\"It's\" - well...");
+}
+
 #[test]
 fn every_layout_has_enter_and_something_for_everything() {
+    // Dyalog's APL has commands of its own on these keys, and 3l for Chromebooks no Tab.
+    let lacks = |c| Layout::all().filter(move |layout| !layout.types(c)).map(Layout::name);
+    assert!(lacks(' ').all(|name| name == "apl:dyalog"), "{:?}", lacks(' ').collect::<std::vec::Vec<_>>());
+    assert!(
+        lacks('\t').all(|name| ["apl:dyalog", "us:3l-cros"].contains(&name)),
+        "{:?}",
+        lacks('\t').collect::<std::vec::Vec<_>>()
+    );
     for layout in Layout::all() {
         assert!(layout.types('\n'), "{layout:?} has no Enter");
         let keymap = Keymap::new(layout, UnicodeEntry::None, true);
@@ -141,7 +172,72 @@ fn settings_choose_the_keymap() {
     assert_eq!(Keymap::from_settings(&Typing::default()), Keymap::default());
 }
 
+/// What comes next changes nothing of the text before its open end.
+#[test]
+fn the_open_end_is_what_may_still_change() {
+    let cases = [
+        ("", 0),
+        ("abc", 2),
+        ("ab\n", 3),
+        ("ab\r", 3),
+        ("abe\u{301}", 2),
+        ("a\u{1f469}\u{200d}", 1),
+        ("a\u{1f44d}\u{fe0f}", 1),
+        // Two jamo that become one syllable.
+        ("a\u{1112}\u{1161}", 1),
+        ("\u{301}", 0),
+        ("\n\u{301}", 1),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(open_end(text), expected, "{text:?}");
+    }
+}
+
+/// Texts of characters that change, or are changed by, those beside them.
+fn hard_text() -> impl Strategy<Value = String> {
+    let hard: Vec32 = "eao \n\r\t\u{301}\u{323}\u{302}\u{200d}\u{fe0f}\u{1f469}\u{1112}\u{1161}\u{11ab}\u{feff}\u{3b9}\u{344}\u{212b}"
+        .chars()
+        .collect();
+    let character = prop_oneof![8 => prop::sample::select(hard), 1 => any::<char>()];
+    prop::collection::vec(character, 0..12).prop_map(String::from_iter)
+}
+
+type Vec32 = std::vec::Vec<char>;
+
 proptest! {
+    /// Whatever a text is cut into, its pieces become what the whole becomes.
+    #[test]
+    fn texts_are_prepared_alike_before_and_after_their_open_end(
+        start in hard_text(),
+        end in hard_text(),
+        layout in prop::sample::select(vec!["us", "de", "vn", "kr", "gr"]),
+        entry in prop::sample::select(UnicodeEntry::NAMES),
+    ) {
+        let keymap = keymap(layout, UnicodeEntry::named(entry).unwrap());
+        let cut = open_end(&start);
+        let (done, open) = start.split_at(cut);
+        let rest = open.to_owned() + &end;
+        // A byte order mark or half a line end is not of this function's business.
+        prop_assume!(!rest.starts_with(['\u{feff}', '\n']));
+        let whole = start.clone() + &end;
+        prop_assert_eq!(
+            typed(&keymap, done) + &typed(&keymap, &rest),
+            typed(&keymap, &whole),
+            "{:?} | {:?}", done, rest
+        );
+    }
+
+    #[test]
+    fn what_is_prepared_stays_as_it_is(
+        text in hard_text(),
+        layout in prop::sample::select(vec!["us", "de", "vn", "kr", "gr"]),
+        entry in prop::sample::select(UnicodeEntry::NAMES),
+    ) {
+        let keymap = keymap(layout, UnicodeEntry::named(entry).unwrap());
+        let prepared = keymap.prepare(&text).trim_start_matches('\u{feff}').to_owned();
+        prop_assert_eq!(keymap.prepare(&prepared), &*prepared);
+    }
+
     #[test]
     fn no_character_of_any_keymap_is_dropped(
         index in 0..Layout::all().len(),

@@ -162,6 +162,35 @@ proptest! {
     }
 }
 
+/// Texts that are typed as fewer characters than they are written with are counted as they are typed.
+#[test]
+fn emoji_and_accents_are_taken_back_exactly() {
+    let snippet =
+        |(spoken, text): (&str, &str)| settings::Snippet { spoken: spoken.into(), text: text.into() };
+    let snippets = [
+        ("my job", "I am a \u{1f469}\u{200d}\u{1f4bb}"),
+        ("my thumb", "Fine \u{1f44d}\u{fe0f}"),
+        ("my place", "the Cafe\u{301} Zoe\u{308}"),
+        ("my sign", "x\u{302}\u{301}y x\u{302}\u{301}y"),
+        ("my mark", "\u{301}z a"),
+    ];
+    let settings = settings::Settings { snippets: snippets.map(snippet).into(), ..Default::default() };
+    for said in snippets.map(|(spoken, _)| spoken).into_iter().chain(["Nai\u{308}ve Zoe\u{308} here."]) {
+        for taken_back in [1, 2] {
+            let mut talk = Talk::new(&settings);
+            talk.say("We are at home.");
+            talk.say(said);
+            (0..taken_back).for_each(|_| talk.say("Delete last word."));
+            let mut bench = Bench::default();
+            bench.run(talk.clone_jobs()).unwrap();
+            let keymap = Keymap::default();
+            let believed: String = talk.composer.text().chars().flat_map(|c| keymap.typed(c)).collect();
+            assert_eq!(bench.host.typed(), believed, "{said}");
+            assert!(believed.starts_with("We are at home"), "{believed}");
+        }
+    }
+}
+
 /// Dictations of one transcript each; one has no words.
 const SAID: [&str; 8] = [
     "We are at home.",
@@ -182,11 +211,15 @@ struct Talk {
 
 impl Default for Talk {
     fn default() -> Self {
-        Self { composer: Composer::new(&settings::Settings::default()), jobs: Vec::new() }
+        Self::new(&settings::Settings::default())
     }
 }
 
 impl Talk {
+    fn new(settings: &settings::Settings) -> Self {
+        Self { composer: Composer::new(settings), jobs: Vec::new() }
+    }
+
     fn say(&mut self, said: &str) {
         let actions = self.composer.compose(said);
         self.act(actions);

@@ -5,6 +5,8 @@
 //! usb_f_hid, usb_f_acm, usbhid, hid-generic and evdev are loaded: in a virtual machine made for it, because the
 //! console is taken. One test at a time: there is one controller.
 
+mod layouts;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
@@ -234,6 +236,14 @@ fn a_host_sees_a_boot_keyboard_and_a_serial_port() {
             .map(|name| read(&at.join(name)))
     };
     assert_eq!(interface(0), ["03", "01", "01", "01"], "a boot keyboard without OUT endpoint");
+    // At high speed an interval counts in powers of two: 1 is 125 µs, 4 is 1 ms.
+    let asked = entries(&format!("{CONFIGFS}/oratype/functions")).iter().any(|f| f.join("interval").exists());
+    let endpoint = entries(&device.join(format!("{folder}:1.0")).to_string_lossy())
+        .into_iter()
+        .find(|entry| entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ep_")));
+    let interval = endpoint.map(|endpoint| read(&endpoint.join("bInterval")));
+    println!("the kernel lets the poll interval be set: {asked}; bInterval {interval:?}");
+    assert_eq!(interval.as_deref(), Some(if asked { "01" } else { "04" }));
     assert_eq!(interface(1)[..3], ["02", "02", "01"], "CDC-ACM");
     assert_eq!(interface(2)[..2], ["0a", "00"], "its data");
 }
