@@ -1,12 +1,12 @@
 //! What the words become: the transcripts of successive dictations as one text, with spoken commands obeyed.
 //!
 //! ```text
-//! transcript ─ tokens ─► clean ─► parse ─► writer ─► actions
+//! transcript ─ tokens ─► clean ─► written ─► parse ─► writer ─► actions
 //! ```
 //!
 //! Rules only, no model: what is said is looked up in the one [`table`] of commands and in the user's snippets; how it
-//! joins what was typed before follows from that text. Nothing here waits, and the
-//! time is what it is told.
+//! joins what was typed before follows from that text. Nothing here waits, or asks for the
+//! time.
 //!
 //! Architecture invariant: text that was typed is taken back only because the speaker asked for it.
 

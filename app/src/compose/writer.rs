@@ -42,6 +42,8 @@ pub(super) struct Writer {
     open_end: bool,
     all_caps: bool,
     capital_next: bool,
+    /// What was taken back just now began with a capital.
+    replaces_capital: bool,
 }
 
 /// Whether the next word begins a sentence.
@@ -156,7 +158,9 @@ impl Writer {
     }
 
     fn cased(&mut self, word: &str, key: &str, begins: Begins, fresh: bool) {
-        let capital = std::mem::take(&mut self.capital_next) || begins == Begins::Yes;
+        // What the recogniser has written as the middle of a sentence may have become its beginning.
+        let replaces = std::mem::take(&mut self.replaces_capital) && begins == Begins::Unknown;
+        let capital = std::mem::take(&mut self.capital_next) || begins == Begins::Yes || replaces;
         if self.all_caps {
             self.text += &word.to_uppercase();
         } else if capital {

@@ -270,8 +270,73 @@ impl RecogniseThread<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc::sync_channel;
+
+    use oratype_hal::time::SimulatedClock;
+
     use super::*;
+    use crate::liveness::{Liveness, Role};
+    use crate::recognise::audio::Pool;
+    use crate::recognise::engine::EngineOptions;
     use crate::recognise::policy::Decoding;
+    use crate::recognise::supervisor::SupervisorOptions;
+    use crate::recognise::worker::WorkerOptions;
+    use crate::status::Light;
+
+    /// The gesture goes the way of all work, to the type thread and to the light.
+    #[test]
+    fn a_gesture_for_the_next_profile_changes_the_pace_and_is_shown() {
+        let (settings, problems) = Settings::from_toml("[profile.code]\ntyping.pacing = \"remote\"\n");
+        assert_eq!(problems, []);
+        let (status, clock, pool) =
+            (Arc::new(Status::default()), SimulatedClock::new(), Pool::new().unwrap());
+        let options = SupervisorOptions {
+            // No segment needs it.
+            program: PathBuf::from("/bin/false"),
+            worker: WorkerOptions {
+                model: PathBuf::new(),
+                any_model: false,
+                phrases: Vec::new(),
+                cores: Vec::new(),
+                engine: EngineOptions { threads: 1 },
+            },
+            timeout: Duration::from_secs(1),
+            partition: None,
+        };
+        let (alive, stop) = (Arc::new(Liveness::default()).enter(Role::Recognise), AtomicBool::new(true));
+        let profiles = InProfile::all(&settings, Engine::Product(Decoding::default()));
+        let paces: Vec<_> = profiles.iter().map(|profile| profile.pacing).collect();
+        let thread = RecogniseThread {
+            supervisor: Supervisor::deferred(options, pool.memory(), Arc::clone(&status)),
+            profiles,
+            composer: Composer::new(&settings),
+            ends: VecDeque::new(),
+            undo_within: Duration::ZERO,
+            prompt: Prompt::new(),
+            about: About::default(),
+            interrupt: Arc::default(),
+            status: &status,
+            caller: &Caller { alive: &alive, stop: &stop, clock: &clock },
+        };
+        let ((work, queue), (jobs, typed)) = (sync_channel(2), sync_channel(2));
+        for _ in 0..2 {
+            status.begin_work();
+            work.send(Work::NextProfile).unwrap();
+        }
+        drop(work);
+        assert_eq!(thread.run(&queue, &jobs), 0);
+        drop(jobs);
+        for (job, pace) in typed.iter().zip(&paces[1..]) {
+            assert!(matches!(job, Job::Pacing(pacing) if pacing == *pace), "{job:?}");
+            status.end_work();
+        }
+        assert!(paces[1] != paces[2]);
+        status.set_ready();
+        status.set_lacking(Cause::Recogniser, false);
+        assert_eq!(status.light(Duration::ZERO), Light::Profile(3));
+    }
 
     /// The words that are spoken next are decoded, and typed, as the profile says.
     #[test]

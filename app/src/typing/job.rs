@@ -72,8 +72,8 @@ struct Progress {
     typed: Deque<(Typing, Timestamp), TYPED_MAX>,
 }
 
-/// Every text that can be taken back, and the one that is typed meanwhile.
-const TYPED_MAX: usize = UNDO_DICTATIONS_MAX + 1;
+/// Every text that can be taken back, and as many that were taken back in between as anybody has patience for.
+const TYPED_MAX: usize = 4 * UNDO_DICTATIONS_MAX;
 
 /// What a gesture has stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,8 +122,10 @@ impl Interrupt {
     /// Text of this was typed.
     pub(super) fn set_typed(&self, what: Typing, at: Timestamp) {
         let progress = &mut *self.progress();
-        if let Typing::Own(number) = what {
-            progress.own = number + 1;
+        match what {
+            Typing::Nothing => return,
+            Typing::Dictation(_) => {}
+            Typing::Own(number) => progress.own = number + 1,
         }
         match progress.typed.back_mut() {
             Some(last) if last.0 == what => last.1 = at,

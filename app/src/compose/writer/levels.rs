@@ -44,7 +44,7 @@ impl Writer {
     /// A dictation begins, or what stands in its place. `held_stop`: the one before it would have ended in a full
     /// stop; `tight`: no space is due between the two.
     pub(in crate::compose) fn begin(&mut self, what: Typing, held_stop: bool, tight: bool) {
-        self.tight = tight;
+        (self.tight, self.replaces_capital) = (tight, false);
         let begun = Place { at: self.text.len(), held_stop, glue: self.glue, open_end: self.open_end };
         self.levels.push_back(Level { what, begun, start: begun });
         if self.levels.len() > LEVELS_MAX {
@@ -76,8 +76,10 @@ impl Writer {
         if level.start.at == self.text.len() {
             return false;
         }
+        let begins_large = self.dictation().trim_start().starts_with(char::is_uppercase);
         self.truncate(level.start.at);
         self.go_on_as(level.start);
+        self.replaces_capital = begins_large;
         true
     }
 
