@@ -325,6 +325,8 @@ proptest! {
                 Event::Finished => { open_ends += 1; composer.finished() }
                 Event::TimeIsUp => composer.time_is_up(),
                 _ if composer.dictating => continue,
+                // A dictation whose full stop waits is not over, and what is not over is not old.
+                Event::TooLate if composer.waits => continue,
                 Event::TooLate => {
                     composer.forget_old(|_| true);
                     field.too_late_to_undo();

@@ -14,6 +14,8 @@ use super::rules::{Rules, Sentences};
 use super::tokens::{self, Token};
 use super::words;
 
+/// Nobody dictates a longer sentence, bytes: so much of the text is looked through for where one begins.
+const SENTENCE_BYTES_MAX: usize = 1024;
 /// A text of more words is a sentence, whatever they are.
 const FRAGMENT_WORDS_MAX: usize = 3;
 
@@ -425,9 +427,10 @@ fn is_unfinished(word: &str) -> bool {
 
 /// Where the last sentence, or line, of a text begins.
 fn sentence_start(text: &str) -> usize {
-    let mut start = 0;
+    let from = text.floor_char_boundary(text.len().saturating_sub(SENTENCE_BYTES_MAX));
+    let mut start = from;
     let mut ended = false;
-    for (at, c) in text.char_indices() {
+    for (at, c) in text[from..].char_indices().map(|(at, c)| (from + at, c)) {
         match c {
             '\n' => (start, ended) = (at + 1, false),
             '.' | '?' | '!' => ended = true,

@@ -107,7 +107,15 @@ fn form(tokens: &[Token<'_>], at: usize) -> Option<(usize, String)> {
         }
         Some("dollar" | "dollars") => return Some(money(tokens, &number, '$')),
         Some("euro" | "euros") => return Some(money(tokens, &number, '€')),
-        _ => {}
+        // As a time in figures is written: "five hundred pm".
+        Some(half) => {
+            let time = time_in_figures(&[number.text.as_str(), half])
+                .filter(|(taken, hour, _)| *taken == 1 && is_hour(*hour) && is_half(half));
+            if let Some((_, hour, Some(minute))) = time {
+                return Some((number.words + 1, format!("{hour}:{minute:02} {half}")));
+            }
+        }
+        None => {}
     }
     let kept =
         number.in_figures || number.value.is_some_and(|value| value < FIGURES_FROM && number.words == 1);
@@ -319,9 +327,13 @@ fn time(tokens: &[Token<'_>]) -> Option<(usize, String)> {
     let (taken, hour, minute) =
         spoken_time(&keys).or_else(|| time_in_figures(&keys)).filter(|(_, hour, _)| is_hour(*hour))?;
     // The last full stop of "p.m." is punctuation behind the word.
-    let half = keys.get(taken).filter(|half| matches!(**half, "am" | "a.m" | "pm" | "p.m"))?;
+    let half = keys.get(taken).filter(|half| is_half(half))?;
     let minute = minute.map_or(String::new(), |minute| format!(":{minute:02}"));
     Some((words_of(tokens, taken + 1)?, format!("{hour}{minute} {half}")))
+}
+
+fn is_half(key: &str) -> bool {
+    matches!(key, "am" | "a.m" | "pm" | "p.m")
 }
 
 fn is_hour(hour: u64) -> bool {
@@ -437,6 +449,7 @@ mod tests {
             ("at 3 p.m. or 3:30 pm", "at 3 p.m. or 3:30 pm"),
             ("at 13 30 pm, 375 pm, 1.5 pm, 3 5 pm", "at 13 30 pm, 375 pm, 1.5 pm, 3 5 pm"),
             ("I am 30", "I am 30"),
+            ("at five hundred pm", "at 5:00 pm"),
             ("twelve oh five am", "12:05 am"),
             ("five o'clock", "5 o'clock"),
             ("the twenty first of May", "the 21st of May"),
