@@ -30,13 +30,13 @@ use crate::metrics::DictationReport;
 use crate::recognise::audio::Pool;
 use crate::recognise::protocol::{Engine, Prompt};
 use crate::recognise::supervisor::{Caller, RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
-use crate::recognise::thread::RecogniseThread;
+use crate::recognise::thread::{InProfile, RecogniseThread};
 use crate::report::About;
 use crate::settings::Settings;
 use crate::sizes::{JOBS_QUEUED, WORK_QUEUED};
 use crate::speech::{SileroVad, SpeechDetector};
 use crate::status::Status;
-use crate::typing::{Interrupt, Keymap, Shared, TypeOptions, TypeThread, Typist};
+use crate::typing::{Interrupt, Keymap, Shared, TypeThread, Typist};
 
 /// What the pipeline is made of.
 pub struct Parts {
@@ -150,6 +150,8 @@ impl Pipeline {
         let interrupt = Arc::new(Interrupt::default());
         let (work, work_queue) = sync_channel(WORK_QUEUED);
         let (jobs, job_queue) = sync_channel(JOBS_QUEUED);
+        let profiles = InProfile::all(settings, parts.engine);
+        let composer = Composer::new(settings);
         // Nothing is ever sent: it tells of the type thread's end, and with it of everybody's.
         let (ending, done) = sync_channel::<Infallible>(0);
 
@@ -161,35 +163,29 @@ impl Pipeline {
                 parts.keyboard,
                 Arc::clone(&clock),
                 Keymap::from_settings(&settings.typing),
-                (&settings.typing).into(),
+                profiles[composer.profile()].pacing,
             );
-            let options = TypeOptions::from(&settings.typing);
             spawn("type", move || {
                 let _ending = ending;
                 let shared = Shared { status: &status, stop: &stop, interrupt: &interrupt, alive: &alive };
-                TypeThread::new(typist, clock, options, shared).run(&job_queue, &mut on_report)
+                TypeThread::new(typist, clock, shared).run(&job_queue, &mut on_report)
             })?
         };
         let recognise = {
             let (status, stop) = (Arc::clone(&status), Arc::clone(&stop));
-            let engine_in = {
-                let (engine, settings) = (parts.engine, settings.clone());
-                Box::new(move |profile: &str| {
-                    engine.at_quality(&settings.in_profile(profile).recogniser.quality)
-                })
-            };
             let (clock, alive, about) = (parts.clock, liveness.enter(Role::Recognise), parts.about);
-            let (composer, undo_within) = (Composer::new(settings), settings.typing.undo_within);
+            let (interrupt, undo_within) = (Arc::clone(&interrupt), settings.typing.undo_within);
             spawn("recognise", move || {
                 let caller = Caller { alive: &alive, stop: &stop, clock: &*clock };
                 let thread = RecogniseThread {
                     supervisor,
-                    engine_in,
+                    profiles,
                     composer,
                     ends: VecDeque::new(),
                     undo_within,
                     prompt: Prompt::new(),
                     about,
+                    interrupt,
                     status: &status,
                     caller: &caller,
                 };

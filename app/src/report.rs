@@ -37,6 +37,8 @@ pub struct Facts<'a> {
     pub version: &'a str,
     /// The board and the settings.
     pub about: &'a About,
+    /// Name of the profile that is on; may be empty.
+    pub profile: &'a str,
     /// Since the kernel started.
     pub uptime: Option<Duration>,
     /// Of the processor, degrees Celsius.
@@ -63,6 +65,7 @@ impl<'a> Facts<'a> {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             about,
+            profile: "",
             uptime: number("/proc/uptime").and_then(|s| Duration::try_from_secs_f32(s).ok()),
             // In thousandths of a degree; the first zone is the processor's on every Raspberry Pi.
             temperature_c: number("/sys/class/thermal/thermal_zone0/temp").map(|milli| milli / 1000.0),
@@ -93,6 +96,9 @@ impl<'a> Facts<'a> {
             report += &format!(" No room for speech: {}.", times(self.refused));
         }
         report += &format!(" Recogniser restarted: {}.", times(self.restarts));
+        if !self.profile.is_empty() {
+            report += &format!(" Profile: {}.", self.profile);
+        }
         report += &format!(" Settings: {}.", self.settings());
         let fault = self.last_fault.map_or("none", |cause| Light::Error(cause).row().meaning);
         report += &format!(" Last error: {fault}.");
@@ -170,6 +176,7 @@ mod tests {
         Facts {
             version: "1.2.3",
             about,
+            profile: "code",
             uptime: Some(Duration::from_secs(200)),
             temperature_c: Some(50.6),
             last_second: Some(Level { rms_dbfs: -61.7, peak_dbfs: -50.0 }),
@@ -187,8 +194,8 @@ mod tests {
         assert_eq!(
             facts(&about).status_report(),
             "Oratype 1.2.3 on Raspberry Pi Zero 2 W, up 3 min, 51 degrees C. Microphone: -62 dBFS now, -24 dBFS in \
-             the last dictation, good. Sound lost: never. Recogniser restarted: once. Settings: no problem. Last \
-             error: none."
+             the last dictation, good. Sound lost: never. Recogniser restarted: once. Profile: code. Settings: no \
+             problem. Last error: none."
         );
     }
 

@@ -1,6 +1,7 @@
 //! The host's text field, as it is after all that was typed, erased and taken back.
 
 use super::{Action, forget_last};
+use crate::sizes::UNDO_DICTATIONS_MAX;
 
 /// A field that is empty at first, with the cursor at its end, where nobody types but Oratype. Does as the type
 /// thread does, time aside.
@@ -81,6 +82,9 @@ impl Field {
             return;
         }
         if !std::mem::replace(&mut self.open, true) {
+            if self.entries.len() == UNDO_DICTATIONS_MAX {
+                self.entries.remove(0);
+            }
             self.entries.push(String::new());
         }
         if let Some(entry) = self.entries.last_mut() {

@@ -1,12 +1,12 @@
 //! What the words become: the transcripts of successive dictations as one text, with spoken commands obeyed.
 //!
 //! ```text
-//! transcript ─ tokens ─► clean ─► parse ─► writer ─► actions
+//! transcript ─ tokens ─► clean ─► written ─► parse ─► writer ─► actions
 //! ```
 //!
 //! Rules only, no model: what is said is looked up in the one [`table`] of commands and in the user's snippets; how it
-//! joins what was typed before follows from that text. Nothing here waits, and the
-//! time is what it is told.
+//! joins what was typed before follows from that text. Nothing here waits, or asks for the
+//! time.
 //!
 //! Architecture invariant: text that was typed is taken back only because the speaker asked for it.
 
@@ -29,11 +29,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use field::Field;
-use oratype_hal::time::Timestamp;
 
 use crate::recognise::protocol::TEXT_BYTES_MAX;
 use crate::settings::Settings;
-use crate::typing::{Keymap, Typing};
+use crate::typing::{Keymap, Stopped, Typing};
 use parse::{Item, Known, parse};
 use phrases::Phrases;
 use rules::Rules;
@@ -64,8 +63,8 @@ pub enum Action {
     Enter,
     /// Type this, which belongs to no dictation.
     OwnWords(String),
-    /// Go on with the settings of this profile.
-    Profile(String),
+    /// Go on with the settings of the profile of this number, from 0.
+    Profile(usize),
     /// The oldest dictation that is over, and whose end was not told yet, has nothing more to come.
     Finish,
 }
@@ -73,8 +72,8 @@ pub enum Action {
 /// Makes one text of transcripts. Remembers the end of what was typed.
 #[derive(Clone, Debug)]
 pub struct Composer {
-    /// Each with its name.
-    profiles: Vec<(String, Rules)>,
+    /// In their order; behind them the rules outside any.
+    profiles: Vec<Rules>,
     profile: usize,
     names: Arc<Phrases<usize>>,
     snippets: Arc<Phrases<Box<str>>>,
@@ -96,25 +95,21 @@ pub struct Composer {
 impl Composer {
     /// Nothing typed yet.
     pub fn new(settings: &Settings) -> Self {
-        let names: Vec<String> = settings.profiles.iter().map(|profile| profile.name.clone()).collect();
-        let profiles: Vec<_> = names
-            .iter()
-            .map(|name| (name.clone(), Rules::from(&settings.in_profile(name))))
-            .chain([(String::new(), Rules::from(settings))])
-            .collect();
+        parse::load();
+        words::load();
+        let profiles = settings.by_profile().map(|(_, settings)| Rules::from(&settings)).collect();
+        let names = || settings.profiles.iter().map(|profile| profile.name.as_str());
         let keymap = Keymap::from_settings(&settings.typing);
         let snippets = settings.snippets.iter().map(|s| {
             // Prepared as it is in the middle of a text.
             let text = keymap.prepare(&format!(" {}", s.text))[1..].into();
             (phrase_key(&s.spoken).into(), text)
         });
-        // A name that is unknown is the settings as they are.
-        let profile = names.iter().position(|name| *name == settings.dictation.profile);
         Self {
-            profile: profile.unwrap_or(names.len()),
+            profile: settings.first_profile(),
             profiles,
             names: Arc::new(Phrases::new(
-                names.iter().enumerate().map(|(at, name)| (phrase_key(name).into(), at)),
+                names().enumerate().map(|(at, name)| (phrase_key(name).into(), at)),
             )),
             snippets: Arc::new(Phrases::new(snippets)),
             keymap,
@@ -204,20 +199,19 @@ impl Composer {
         actions
     }
 
-    /// The speaker takes back a dictation by a gesture: what it has named, or else the last one that stands.
-    pub fn undone(&mut self, named: Typing) -> Vec<Action> {
+    /// The speaker takes back a dictation by a gesture: what it has stopped, or else the last one that stands.
+    pub fn undone(&mut self, stopped: Stopped) -> Vec<Action> {
         let mut actions = Vec::new();
-        match self.writer.newer_than(named) {
-            None => return actions,
+        match self.writer.newer_than(stopped.what) {
             Some(0) if std::mem::take(&mut self.waits) => {
                 self.writer.settle(false);
                 self.finish(&mut actions);
             }
-            Some(0) => {}
+            Some(0) | None => {}
             Some(_) => actions = self.time_is_up(),
         }
-        let was_last = self.undo(named, &mut actions);
-        if self.dictating && was_last {
+        self.undo(stopped, &mut actions);
+        if self.dictating && !self.writer.is_within(self.present()) {
             self.begin(self.writer.holds_stop(), false);
         }
         actions
@@ -241,13 +235,20 @@ impl Composer {
         actions
     }
 
-    /// It is this time now: what was typed longer ago than `keep` is not taken back; zero for no limit. The type thread
-    /// forgets by the same rule, dictation by dictation.
-    pub fn set_time(&mut self, now: Timestamp, keep: Duration) {
-        self.writer.set_time(now);
-        if !keep.is_zero() {
-            self.writer.forget_old(keep, self.dictating);
+    /// What the type thread has typed too long ago is not taken back.
+    pub fn forget_old(&mut self, is_old: impl Fn(Typing) -> bool) {
+        self.writer.forget_old(is_old);
+    }
+
+    /// The speaker goes on to the next profile by a gesture; the first one follows the last.
+    pub fn next_profile(&mut self) -> Vec<Action> {
+        let mut actions = self.time_is_up();
+        let named = self.profiles.len() - 1;
+        if named > 0 {
+            let next = self.profile + 1;
+            self.change_profile(if next < named { next } else { 0 }, &mut actions);
         }
+        actions
     }
 
     /// A text of the device's own, between two dictations.
@@ -268,13 +269,13 @@ impl Composer {
         self.writer.text()
     }
 
-    /// Name of the profile whose settings count; empty for those outside any.
-    pub fn profile(&self) -> &str {
-        &self.profiles[self.profile].0
+    /// Number of the profile whose settings count, in the order of the settings; behind them all for those outside any.
+    pub fn profile(&self) -> usize {
+        self.profile
     }
 
     fn rules(&self) -> Rules {
-        self.profiles[self.profile].1
+        self.profiles[self.profile]
     }
 
     fn flush(&mut self, actions: &mut Vec<Action>) {
@@ -294,19 +295,30 @@ impl Composer {
         actions.push(Action::Finish);
     }
 
-    /// A dictation is gone, or what was typed in its place. Returns whether it was the last one.
-    fn undo(&mut self, what: Typing, actions: &mut Vec<Action>) -> bool {
-        let Some(Undone { newer, chars }) = self.writer.undo(what) else { return false };
+    /// A dictation is gone, or what was typed in its place.
+    fn undo(&mut self, stopped: Stopped, actions: &mut Vec<Action>) {
+        let undone = self.writer.undo(stopped);
         self.writer.forget_changes();
-        if newer == 0 {
-            forget_last(&mut self.said, chars);
+        if let Some(Undone { newer, chars }) = undone {
+            if newer == 0 {
+                forget_last(&mut self.said, chars);
+            }
+            actions.push(Action::Undo { newer });
         }
-        actions.push(Action::Undo { newer });
-        newer == 0
+    }
+
+    fn change_profile(&mut self, number: usize, actions: &mut Vec<Action>) {
+        self.profile = number;
+        actions.push(Action::Profile(number));
+    }
+
+    /// The dictation that goes on, or the next one.
+    fn present(&self) -> Typing {
+        Typing::Dictation(self.finished)
     }
 
     fn begin(&mut self, held_stop: bool, tight: bool) {
-        self.writer.begin(Typing::Dictation(self.finished), held_stop, tight);
+        self.writer.begin(self.present(), held_stop, tight);
     }
 
     fn begin_own(&mut self) {
@@ -347,8 +359,7 @@ impl Composer {
                 Item::Profile { number, .. } => {
                     self.writer.end_segment(&rules);
                     self.flush(actions);
-                    self.profile = *number;
-                    actions.push(Action::Profile(self.profile().to_owned()));
+                    self.change_profile(*number, actions);
                 }
                 Item::Command { does, .. } => {
                     self.obey(*does, if is_last { closing } else { "" }, &rules, actions);
@@ -396,7 +407,7 @@ impl Composer {
     /// Take back the dictation before this one, which has said nothing yet.
     fn take_back(&mut self, rules: &Rules, actions: &mut Vec<Action>) {
         self.flush(actions);
-        self.undo(Typing::Nothing, actions);
+        self.undo(Stopped::default(), actions);
         self.begin(self.writer.holds_stop(), !rules.space_between);
     }
 }

@@ -57,6 +57,11 @@ static SPOKEN: LazyLock<Phrases<&Command>> = LazyLock::new(|| {
     Phrases::new(commands().flat_map(forms))
 });
 
+/// Make the list of commands now, so that the first transcript does not wait for it.
+pub(super) fn load() {
+    LazyLock::force(&SPOKEN);
+}
+
 /// Tell commands from words.
 pub(super) fn parse<'s>(tokens: &[Token<'_>], mode: Commands, known: Known<'s>) -> Vec<Item<'s>> {
     let parser = Parser { tokens, known };

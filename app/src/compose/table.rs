@@ -259,8 +259,13 @@ commands! {
 }
 
 /// What Whisper makes of a command now and then, and what was said.
-pub(super) const MISHEARD: [(&str, &str); 4] = [
+pub(super) const MISHEARD: [(&str, &str); 9] = [
     ("explanation mark", "exclamation mark"),
+    ("explimation mark", "exclamation mark"),
+    ("quest and mark", "question mark"),
+    ("fill stop", "full stop"),
+    ("filstop", "full stop"),
+    ("scratch the hat", "scratch that"),
     ("semi colan", "semicolon"),
     ("hypen", "hyphen"),
     ("and caps", "end caps"),

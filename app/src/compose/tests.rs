@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::settings::Snippet;
-use crate::typing::Typing;
+use crate::typing::{Stopped, Typing};
 
 /// The snippets that the rows speak of.
 const SNIPPETS: [(&str, &str); 4] = [
@@ -141,7 +141,7 @@ fn a_full_stop_waits_for_the_next_words() {
     composer.finished();
     assert_eq!(text(composer.compose("So we go to bed.")), [".", "Finish", " So we go to bed"]);
     composer.finished();
-    assert_eq!(text(composer.undone(Typing::Nothing)), ["Finish", "Undo { newer: 0 }"]);
+    assert_eq!(text(composer.undone(Stopped::default())), ["Finish", "Undo { newer: 0 }"]);
     assert_eq!(text(composer.finished()), ["Finish"], "a press without words");
     assert_eq!(text(composer.compose("And the light is out.")), [" And the light is out"]);
 }
@@ -159,21 +159,73 @@ fn a_long_text_is_typed_in_pieces() {
     assert_eq!(field.text(), long);
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-
 #[test]
 fn each_dictation_is_too_old_to_be_taken_back_by_itself() {
     let mut composer = Composer::new(&Settings::default());
-    for (second, said) in [(0, "We are at home."), (40, "It is late already.")] {
-        composer.set_time(Duration::from_secs(second), MINUTE);
+    for said in ["We are at home.", "It is late already."] {
         composer.compose(said);
         composer.finished();
         composer.time_is_up();
     }
-    composer.set_time(Duration::from_secs(61), MINUTE);
-    assert_eq!(composer.undone(Typing::Nothing), [Action::Undo { newer: 0 }]);
-    assert_eq!(composer.undone(Typing::Nothing), [], "too old");
+    composer.forget_old(|what| what == Typing::Dictation(0));
+    assert_eq!(composer.undone(Stopped::default()), [Action::Undo { newer: 0 }]);
+    assert_eq!(composer.undone(Stopped::default()), [], "too old");
     assert_eq!(composer.text(), "We are at home.");
+}
+
+/// The type thread remembers no more either.
+#[test]
+fn as_many_dictations_can_be_taken_back_as_the_type_thread_remembers() {
+    let mut settings = Settings::default();
+    settings.text.full_stop_hold = Duration::ZERO;
+    let (mut composer, mut field) = (Composer::new(&settings), Field::default());
+    let mut apply = |actions: Vec<Action>| actions.iter().for_each(|action| field.apply(action));
+    for number in 0..20 {
+        apply(composer.compose(&format!("This is number {number}.")));
+        apply(composer.finished());
+    }
+    let undone = (0..30).map(|_| composer.undone(Stopped::default())).filter(|actions| {
+        apply(actions.clone());
+        !actions.is_empty()
+    });
+    assert_eq!(undone.count(), crate::sizes::UNDO_DICTATIONS_MAX);
+    let left = "This is number 0. This is number 1. This is number 2. This is number 3.";
+    assert_eq!([composer.text(), field.text()], [left; 2]);
+}
+
+/// Otherwise more would be erased than meant.
+#[test]
+fn a_snippet_has_as_many_characters_as_the_type_thread_types() {
+    let mut settings = Settings::default();
+    let text = "cafe\u{301}\u{2028}ole\u{301}".to_owned();
+    settings.snippets.push(Snippet { spoken: "my coffee".into(), text });
+    let mut composer = Composer::new(&settings);
+    composer.compose("My coffee.");
+    assert_eq!(composer.text(), "caf\u{e9}\nol\u{e9}");
+    assert_eq!(composer.compose("Scratch that."), [Action::Erase(3)]);
+}
+
+#[test]
+fn a_gesture_goes_through_the_profiles() {
+    let mut composer = Composer::new(&Settings::default());
+    let numbers: Vec<_> = (0..4).map(|_| composer.next_profile()).collect();
+    assert_eq!(numbers, [1, 2, 0, 1].map(|number| vec![Action::Profile(number)]));
+    composer.compose("The weather is fine.");
+    assert_eq!(composer.text(), "the weather is fine", "in the profile code");
+
+    let settings = Settings { profiles: Vec::new(), ..Settings::default() };
+    assert_eq!(Composer::new(&settings).next_profile(), [], "there are none");
+}
+
+/// A full stop that waits belongs to the dictation and the profile before.
+#[test]
+fn a_gesture_for_the_next_profile_ends_a_sentence() {
+    let mut composer = Composer::new(&Settings::default());
+    composer.compose("We are at home.");
+    composer.finished();
+    let actions = composer.next_profile();
+    assert_eq!(composer.text(), "We are at home.");
+    assert_eq!(actions[1..], [Action::Finish, Action::Profile(1)]);
 }
 
 #[test]
@@ -224,7 +276,8 @@ enum Event {
     Segment(String),
     Finished,
     TimeIsUp,
-    Undone(Typing),
+    Undone(Stopped),
+    NextProfile,
     Retyped,
     Entered,
     TooLate,
@@ -236,15 +289,24 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => any_transcript().prop_map(Event::Segment),
         3 => Just(Event::Finished),
         1 => Just(Event::TimeIsUp),
-        1 => Just(Event::Undone(Typing::Nothing)),
-        1 => (0..4_u64).prop_map(|number| Event::Undone(Typing::Dictation(number))),
-        1 => (0..2_u64).prop_map(|number| Event::Undone(Typing::Own(number))),
+        1 => Just(Event::Undone(Stopped::default())),
+        // All of it was typed.
+        1 => prop_oneof![(0..4_u64).prop_map(Typing::Dictation), (0..2_u64).prop_map(Typing::Own)]
+            .prop_map(|what| Event::Undone(Stopped { what, keys: u32::MAX })),
+        1 => Just(Event::NextProfile),
         1 => Just(Event::Retyped),
         1 => Just(Event::Entered),
         1 => Just(Event::TooLate),
         1 => Just(Event::OwnWords),
     ]
 }
+
+/// Words of numbers, times, money and addresses, some of them with a pause behind them.
+const WRITTEN: [&str; 30] = [
+    "the", "we", "um", "twenty", "five", "one", "hundred", "thousand", "and", "point", "oh", "nineteen",
+    "eighty", "first", "third", "of", "May", "January", "percent", "dollars", "euros", "cents", "pm", "a.m.",
+    "o'clock", "Jo", "at", "example", "dot", "com,",
+];
 
 proptest! {
     /// What the composer believes to be there is what is there: so it never erases what it does not know.
@@ -255,7 +317,7 @@ proptest! {
     ) {
         let mut composer = Composer::new(&settings);
         let mut field = Field::default();
-        let (mut open_ends, mut now) = (0, Duration::ZERO);
+        let mut open_ends = 0;
         for event in events {
             // A gesture does not come within a dictation's text, nor does the device speak there.
             let actions = match event {
@@ -263,13 +325,15 @@ proptest! {
                 Event::Finished => { open_ends += 1; composer.finished() }
                 Event::TimeIsUp => composer.time_is_up(),
                 _ if composer.dictating => continue,
+                // A dictation whose full stop waits is not over, and what is not over is not old.
+                Event::TooLate if composer.waits => continue,
                 Event::TooLate => {
-                    now += 2 * MINUTE;
-                    composer.set_time(now, MINUTE);
+                    composer.forget_old(|_| true);
                     field.too_late_to_undo();
                     vec![]
                 }
                 Event::Undone(named) => composer.undone(named),
+                Event::NextProfile => composer.next_profile(),
                 Event::Retyped => composer.retyped(),
                 Event::Entered => composer.entered(),
                 Event::OwnWords => composer.own_words("Fine."),
@@ -297,6 +361,27 @@ proptest! {
         let settings = Settings::default();
         let once = typed(&settings, &[vec![text.as_str()]]);
         prop_assert_eq!(once.trim_end_matches('.'), text.trim_end_matches('.'));
+        prop_assert_eq!(typed(&settings, &[vec![once.as_str()]]), once);
+    }
+
+    /// Whatever the recogniser writes, and whatever the settings are, nothing panics, and what is typed can be.
+    #[test]
+    fn any_text_is_taken(
+        settings in any_settings(),
+        transcripts in proptest::collection::vec(any::<String>(), 0..4),
+    ) {
+        let transcripts = transcripts.iter().map(String::as_str).collect();
+        let text = typed(&settings, &[transcripts]);
+        prop_assert!(!text.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']), "{:?}", text);
+    }
+
+    /// Text that was cleaned and put into written form stays as it is when it comes again.
+    #[test]
+    fn written_forms_are_final(words in proptest::collection::vec(proptest::sample::select(WRITTEN.to_vec()), 0..12)) {
+        let mut settings = Settings::default();
+        (settings.text.written_forms, settings.text.drop_fillers) = (true, true);
+        settings.text.commands = "off".into();
+        let once = typed(&settings, &[vec![words.join(" ").as_str()]]);
         prop_assert_eq!(typed(&settings, &[vec![once.as_str()]]), once);
     }
 

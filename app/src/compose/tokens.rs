@@ -69,11 +69,11 @@ pub(crate) fn phrase_key(phrase: &str) -> String {
     key
 }
 
-/// Whether a word's full stop is one of an abbreviation.
+/// Whether the full stop behind a word, or the last of some, is one of an abbreviation.
 pub(super) fn is_abbreviation(word: &str) -> bool {
     const ABBREVIATIONS: [&str; 15] =
         ["mr", "mrs", "ms", "dr", "st", "vs", "etc", "e.g", "i.e", "prof", "sr", "jr", "inc", "a.m", "p.m"];
-    ABBREVIATIONS.contains(&key(word).as_str())
+    word.rsplit(' ').next().is_some_and(|word| ABBREVIATIONS.contains(&key(word).as_str()))
 }
 
 /// The words of a transcript, without its notes.

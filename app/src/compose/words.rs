@@ -96,6 +96,11 @@ const CLAUSE: [&str; 64] = [
 /// Words that are written small within a sentence.
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common_words.txt").lines().collect());
 
+/// Read the list of common words now, so that the first transcript does not wait for it.
+pub(super) fn load() {
+    LazyLock::force(&COMMON);
+}
+
 /// Whether a phrase behind this word is ordinary.
 pub(super) fn names_what_follows(key: &str) -> bool {
     DETERMINERS.contains(&key) || NAMING.contains(&key) || is_span(key)

@@ -7,38 +7,21 @@ mod levels;
 
 use std::collections::VecDeque;
 
-use oratype_hal::time::Timestamp;
+use levels::Level;
+pub(super) use levels::Undone;
 
 use super::rules::{Rules, Sentences};
 use super::tokens::{self, Token};
 use super::words;
-use crate::sizes::UNDO_DICTATIONS_MAX;
-use crate::typing::Typing;
 
-/// Characters of the host's text that are remembered, bytes: a few pages, more than anybody takes back by voice.
-const TEXT_BYTES_MAX: usize = 16 * 1024;
-/// Dictations that can be taken back: those of the type thread, and the one that goes on.
-const LEVELS_MAX: usize = UNDO_DICTATIONS_MAX + 1;
+/// Nobody dictates a longer sentence, bytes: so much of the text is looked through for where one begins.
+const SENTENCE_BYTES_MAX: usize = 1024;
 /// A text of more words is a sentence, whatever they are.
 const FRAGMENT_WORDS_MAX: usize = 3;
-
-/// Where a dictation began.
-#[derive(Clone, Copy, Debug)]
-struct Level {
-    what: Typing,
-    /// When it was last typed for.
-    typed_at: Timestamp,
-    /// In the text, bytes from its start.
-    start: usize,
-    held_stop: bool,
-    glue: bool,
-    open_end: bool,
-}
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Writer {
-    now: Timestamp,
     /// The end of the host's text.
     text: String,
     /// Bytes at its front that the host has for certain.
@@ -61,6 +44,8 @@ pub(super) struct Writer {
     open_end: bool,
     all_caps: bool,
     capital_next: bool,
+    /// What was taken back just now began with a capital.
+    replaces_capital: bool,
 }
 
 /// Whether the next word begins a sentence.
@@ -72,14 +57,6 @@ enum Begins {
     Unknown,
 }
 
-/// What an undo takes back.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Undone {
-    /// Dictations with text behind it.
-    pub newer: usize,
-    pub chars: usize,
-}
-
 /// What is to be done to the host's text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Change {
@@ -88,23 +65,6 @@ pub(super) struct Change {
 }
 
 impl Writer {
-    /// A dictation begins, or what stands in its place. `held_stop`: the one before it would have ended in a full stop; `tight`: no space is due
-    /// between the two.
-    pub(super) fn begin(&mut self, what: Typing, held_stop: bool, tight: bool) {
-        self.tight = tight;
-        self.levels.push_back(Level {
-            what,
-            typed_at: self.now,
-            start: self.text.len(),
-            held_stop,
-            glue: self.glue,
-            open_end: self.open_end,
-        });
-        if self.levels.len() > LEVELS_MAX {
-            self.levels.pop_front();
-        }
-    }
-
     /// The dictation is over. Without text of its own there is nothing to take back.
     pub(super) fn end(&mut self, rules: &Rules) {
         if !self.dictation().is_empty() {
@@ -117,9 +77,7 @@ impl Writer {
         }
         self.all_caps = false;
         self.capital_next = false;
-        if self.dictation().is_empty() {
-            self.levels.pop_back();
-        }
+        self.end_level();
     }
 
     /// What is remembered of the host's text.
@@ -128,34 +86,11 @@ impl Writer {
         &self.text
     }
 
-    /// What the present dictation, or else the last one, has put into the text.
-    pub(super) fn dictation(&self) -> &str {
-        self.levels.back().map_or("", |level| &self.text[level.start..])
-    }
-
     /// What has changed since the last time.
     pub(super) fn take_change(&mut self) -> Change {
         let change = Change { erase_chars: self.erase_chars, text: self.text[self.kept..].to_owned() };
         self.forget_changes();
         change
-    }
-
-    /// Remember no more than the last pages.
-    pub(super) fn trim(&mut self) {
-        if self.text.len() <= TEXT_BYTES_MAX {
-            return;
-        }
-        let mut cut = self.text.len() - TEXT_BYTES_MAX / 2;
-        while !self.text.is_char_boundary(cut) {
-            cut += 1;
-        }
-        self.text.drain(..cut);
-        self.kept = self.kept.saturating_sub(cut);
-        self.fixed = self.fixed.saturating_sub(cut);
-        while self.levels.len() > 1 && self.levels.pop_front_if(|level| level.start < cut).is_some() {}
-        for level in &mut self.levels {
-            level.start = level.start.saturating_sub(cut);
-        }
     }
 
     fn truncate(&mut self, length: usize) {
@@ -166,9 +101,7 @@ impl Writer {
         }
         self.text.truncate(length);
         self.glue = false;
-        for level in &mut self.levels {
-            level.start = level.start.min(length);
-        }
+        self.cut_levels(length);
     }
 
     /// A full stop waits.
@@ -227,7 +160,9 @@ impl Writer {
     }
 
     fn cased(&mut self, word: &str, key: &str, begins: Begins, fresh: bool) {
-        let capital = std::mem::take(&mut self.capital_next) || begins == Begins::Yes;
+        // What the recogniser has written as the middle of a sentence may have become its beginning.
+        let replaces = std::mem::take(&mut self.replaces_capital) && begins == Begins::Unknown;
+        let capital = std::mem::take(&mut self.capital_next) || begins == Begins::Yes || replaces;
         if self.all_caps {
             self.text += &word.to_uppercase();
         } else if capital {
@@ -287,9 +222,11 @@ impl Writer {
     /// A closing sign; `closing` is the recogniser's punctuation behind it if nothing follows.
     pub(super) fn close(&mut self, sign: &str, closing: &str) {
         self.absorb(&['.', ',', ';', ':', '…', ' ', '-']);
+        // What is quoted has ended the sentence.
+        let ended = sign == "\"" && self.text.ends_with(['?', '!']);
         self.text += sign;
         self.glue = false;
-        self.trail = closing.to_owned();
+        self.trail = if ended && closing == "." { String::new() } else { closing.to_owned() };
     }
 
     /// A sign without spaces.
@@ -361,22 +298,6 @@ impl Writer {
         self.truncate(start);
     }
 
-    /// Take back what this dictation has said so far. False if that is nothing.
-    pub(super) fn scratch_dictation(&mut self) -> bool {
-        self.trail.clear();
-        let Some(level) = self.levels.back().copied() else { return false };
-        if level.start == self.text.len() {
-            return false;
-        }
-        self.back_to(level);
-        true
-    }
-
-    fn back_to(&mut self, level: Level) {
-        self.truncate(level.start);
-        (self.held_stop, self.glue, self.open_end) = (level.held_stop, level.glue, level.open_end);
-    }
-
     /// Text that comes from elsewhere.
     pub(super) fn append(&mut self, text: &str) {
         self.flush_trail();
@@ -421,7 +342,7 @@ impl Writer {
                 let start = sentence_start(&self.text);
                 let words: Vec<&str> = self.text[start..].split_whitespace().collect();
                 // After another sentence, also a short one is a sentence.
-                let level = self.levels.back().map_or(0, |level| level.start);
+                let level = self.levels.back().map_or(0, |level| level.start.at);
                 // The full stop of the dictation before may stand in front of it.
                 let before = self.text.get(level..start).unwrap_or_default();
                 let alone = before.chars().all(|c| c == '.' || c.is_whitespace())
@@ -506,9 +427,10 @@ fn is_unfinished(word: &str) -> bool {
 
 /// Where the last sentence, or line, of a text begins.
 fn sentence_start(text: &str) -> usize {
-    let mut start = 0;
+    let from = text.floor_char_boundary(text.len().saturating_sub(SENTENCE_BYTES_MAX));
+    let mut start = from;
     let mut ended = false;
-    for (at, c) in text.char_indices() {
+    for (at, c) in text[from..].char_indices().map(|(at, c)| (from + at, c)) {
         match c {
             '\n' => (start, ended) = (at + 1, false),
             '.' | '?' | '!' => ended = true,

@@ -81,14 +81,16 @@ fn form(tokens: &[Token<'_>], at: usize) -> Option<(usize, String)> {
     if let Some(time) = time(tokens) {
         return Some(time);
     }
-    let before_month =
-        MONTHS.contains(&tokens[0].key.as_str()) && tokens[0].word.starts_with(char::is_uppercase);
-    if before_month && joined(tokens, 1) {
+    if is_month(&tokens[0]) && joined(tokens, 1) {
         let (length, day) = ordinal(&tokens[1..])?;
         return (day <= 31).then(|| (1 + length, format!("{} {}", tokens[0].word, with_ending(day))));
     }
     if let Some((length, value)) = ordinal(tokens) {
-        return (value >= FIGURES_FROM).then(|| (length, with_ending(value)));
+        let of_month = tokens.get(length + 1).is_some_and(|month| is_month(month))
+            && tokens[length].key == "of"
+            && joined(tokens, length)
+            && joined(tokens, length + 1);
+        return (value >= FIGURES_FROM || of_month).then(|| (length, with_ending(value)));
     }
     let number = number(tokens)?;
     let next = |offset: usize| {
@@ -105,11 +107,24 @@ fn form(tokens: &[Token<'_>], at: usize) -> Option<(usize, String)> {
         }
         Some("dollar" | "dollars") => return Some(money(tokens, &number, '$')),
         Some("euro" | "euros") => return Some(money(tokens, &number, '€')),
-        _ => {}
+        // As a time in figures is written: "five hundred pm".
+        Some(half) => {
+            let time = time_in_figures(&[number.text.as_str(), half])
+                .filter(|(taken, hour, _)| *taken == 1 && is_hour(*hour) && is_half(half));
+            if let Some((_, hour, Some(minute))) = time {
+                return Some((number.words + 1, format!("{hour}:{minute:02} {half}")));
+            }
+        }
+        None => {}
     }
     let kept =
         number.in_figures || number.value.is_some_and(|value| value < FIGURES_FROM && number.words == 1);
     (!kept).then_some((number.words, number.text))
+}
+
+/// Also "May", but not "may".
+fn is_month(token: &Token<'_>) -> bool {
+    MONTHS.contains(&token.key.as_str()) && token.word.starts_with(char::is_uppercase)
 }
 
 /// Whether no punctuation stands before the word of this number.
@@ -302,28 +317,56 @@ fn money(tokens: &[Token<'_>], number: &Number, sign: char) -> (usize, String) {
     }
 }
 
-/// "three thirty pm", "three o'clock".
+/// "three thirty pm", "three o'clock". Whisper also writes "3 30 p.m.", "330 pm" and "3.30 pm".
 fn time(tokens: &[Token<'_>]) -> Option<(usize, String)> {
     let keys = parts(tokens);
-    let (mut taken, hour) = (1, unit(keys.first()?).filter(|hour| (1..=12).contains(hour))?);
-    let mut text = hour.to_string();
-    if keys.get(1) == Some(&"o'clock") {
-        return Some((words_of(tokens, 2)?, format!("{text} o'clock")));
+    let first = keys.first()?;
+    if unit(first).is_some_and(is_hour) && keys.get(1) == Some(&"o'clock") {
+        return Some((words_of(tokens, 2)?, format!("{} o'clock", unit(first)?)));
     }
+    let (taken, hour, minute) =
+        spoken_time(&keys).or_else(|| time_in_figures(&keys)).filter(|(_, hour, _)| is_hour(*hour))?;
+    // The last full stop of "p.m." is punctuation behind the word.
+    let half = keys.get(taken).filter(|half| is_half(half))?;
+    let minute = minute.map_or(String::new(), |minute| format!(":{minute:02}"));
+    Some((words_of(tokens, taken + 1)?, format!("{hour}{minute} {half}")))
+}
+
+fn is_half(key: &str) -> bool {
+    matches!(key, "am" | "a.m" | "pm" | "p.m")
+}
+
+fn is_hour(hour: u64) -> bool {
+    (1..=12).contains(&hour)
+}
+
+/// How many words, the hour, and the minute if there is one.
+type Time = (usize, u64, Option<u64>);
+
+/// "three", "three thirty", "three oh five".
+fn spoken_time(keys: &[&str]) -> Option<Time> {
+    let hour = unit(keys.first()?)?;
     let oh = usize::from(keys.get(1) == Some(&"oh"));
-    if let Some((more, minute)) = keys.get(1 + oh..).and_then(small) {
-        let fits = if oh == 1 { (1..10).contains(&minute) } else { (10..60).contains(&minute) };
-        if fits {
-            taken += oh + more;
-            text = format!("{text}:{minute:02}");
+    let minutes = if oh == 1 { 1..10 } else { 10..60 };
+    let minute = keys.get(1 + oh..).and_then(small).filter(|(_, minute)| minutes.contains(minute));
+    Some(minute.map_or((1, hour, None), |(more, minute)| (1 + oh + more, hour, Some(minute))))
+}
+
+/// "3 30", "330", "3.30".
+fn time_in_figures(keys: &[&str]) -> Option<Time> {
+    let first = keys.first()?;
+    let figures = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (hour, minute, taken) = match (first.split_once('.'), first.len()) {
+        (Some((hour, minute)), _) => (hour, minute, 1),
+        (None, 3..=4) if figures(first) => {
+            let (hour, minute) = first.split_at(first.len() - 2);
+            (hour, minute, 1)
         }
-    }
-    let half = match *keys.get(taken)? {
-        "am" | "a.m" => "am",
-        "pm" | "p.m" => "pm",
-        _ => return None,
+        _ => (*first, *keys.get(1)?, 2),
     };
-    Some((words_of(tokens, taken + 1)?, format!("{text} {half}")))
+    let fits = figures(hour) && figures(minute) && minute.len() == 2;
+    let minute = minute.parse().ok().filter(|minute| fits && *minute < 60)?;
+    Some((taken, hour.parse().ok()?, Some(minute)))
 }
 
 /// "jo at example dot com", "example dot org".
@@ -398,11 +441,23 @@ mod tests {
             ("five dollars and more", "$5 and more"),
             ("10 euros.", "€10."),
             ("three thirty pm", "3:30 pm"),
-            ("at three p.m. today", "at 3 pm. today"),
+            ("at three p.m. today", "at 3 p.m. today"),
+            ("at three thirty p.m.", "at 3:30 p.m."),
+            ("at 3 30 p.m. on Sunday", "at 3:30 p.m. on Sunday"),
+            ("at 1045 a.m., and 330 pm", "at 10:45 a.m., and 3:30 pm"),
+            ("at 10.30 am", "at 10:30 am"),
+            ("at 3 p.m. or 3:30 pm", "at 3 p.m. or 3:30 pm"),
+            ("at 13 30 pm, 375 pm, 1.5 pm, 3 5 pm", "at 13 30 pm, 375 pm, 1.5 pm, 3 5 pm"),
+            ("I am 30", "I am 30"),
+            ("at five hundred pm", "at 5:00 pm"),
             ("twelve oh five am", "12:05 am"),
             ("five o'clock", "5 o'clock"),
             ("the twenty first of May", "the 21st of May"),
             ("January fifth", "January 5th"),
+            ("the fifth of May", "the 5th of May"),
+            ("the first of many", "the first of many"),
+            ("the first of, May", "the first of, May"),
+            ("the second of may be", "the second of may be"),
             ("the first one", "the first one"),
             ("the eleventh hour", "the 11th hour"),
             ("the thirtieth and the twelfth", "the 30th and the 12th"),

@@ -258,6 +258,7 @@ impl Stage<'_> {
             Command::Undo => Work::Undo(self.outlet.interrupt.undo(self.segmenter.last_spoken())),
             Command::Retype => Work::Retype,
             Command::Enter => Work::Enter,
+            Command::NextProfile => Work::NextProfile,
         });
     }
 

@@ -17,7 +17,7 @@ use crate::recognise::audio::{Pool, Slot, Ticket};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
 use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS};
 use crate::speech::{SpeechDetector, SpeechEvidence};
-use crate::typing::Typing;
+use crate::typing::Stopped;
 
 /// From this length on a segment ends at the next pause, so that its text is being made while the speaker goes on.
 /// Shorter pieces would be recognised worse, for want of context.
@@ -111,12 +111,14 @@ pub enum Work {
     Finished(Finished),
     /// Tell how the device is.
     Report,
-    /// Take back what a gesture was about.
-    Undo(Typing),
+    /// Take back what a gesture has stopped.
+    Undo(Stopped),
     /// Type the last dictation once more.
     Retype,
     /// Press Enter.
     Enter,
+    /// Go on to the next profile.
+    NextProfile,
 }
 
 impl Work {
@@ -124,7 +126,7 @@ impl Work {
     pub fn is_counted(&self) -> bool {
         match self {
             Self::Segment(_) | Self::Confirm(..) | Self::Report => true,
-            Self::Undo(_) | Self::Retype | Self::Enter => true,
+            Self::Undo(_) | Self::Retype | Self::Enter | Self::NextProfile => true,
             Self::Early(_) | Self::Withdraw | Self::Finished(_) => false,
         }
     }

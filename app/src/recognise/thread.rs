@@ -1,6 +1,7 @@
 //! The recognise thread: a segment of speech becomes a transcript, the transcript the text to type.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -12,20 +13,44 @@ use crate::compose::{Action, Composer};
 use crate::listen::segmenter::{Segment, Work};
 use crate::metrics::DictationReport;
 use crate::report::{About, Facts};
+use crate::settings::Settings;
 use crate::speech::SpeechEvidence;
 use crate::status::{Cause, Status};
-use crate::typing::Job;
+use crate::typing::{Interrupt, Job, Pacing};
 
 /// How often to look whether somebody still speaks while a full stop waits for that: a stop that comes so much later
 /// is not seen to be late.
 const LISTENING_INTERVAL: Duration = Duration::from_millis(250);
 
+/// What changes with the profile, besides the text.
+#[derive(Clone, Debug)]
+pub struct InProfile {
+    /// Its name; empty outside any.
+    pub name: String,
+    /// How segments are decoded.
+    pub engine: Engine,
+    /// How fast is typed.
+    pub pacing: Pacing,
+}
+
+impl InProfile {
+    /// For each profile, as the composer numbers them. `engine`: of whatever quality.
+    pub fn all(settings: &Settings, engine: Engine) -> Vec<Self> {
+        let in_profile = |(name, settings): (&str, Settings)| Self {
+            name: name.into(),
+            engine: engine.at_quality(&settings.recogniser.quality),
+            pacing: (&settings.typing).into(),
+        };
+        settings.by_profile().map(in_profile).collect()
+    }
+}
+
 /// What the thread works with.
 pub struct RecogniseThread<'a> {
     /// Keeps the recogniser process.
     pub supervisor: Supervisor,
-    /// How segments are decoded in a profile.
-    pub engine_in: Box<dyn Fn(&str) -> Engine + Send>,
+    /// What is different in each profile.
+    pub profiles: Vec<InProfile>,
     /// Makes text of transcripts.
     pub composer: Composer,
     /// Ends of dictations that were not told yet, because more of their text may come. None at the start.
@@ -36,6 +61,8 @@ pub struct RecogniseThread<'a> {
     pub prompt: Prompt,
     /// For a status report.
     pub about: About,
+    /// What the type thread tells of its progress.
+    pub interrupt: Arc<Interrupt>,
     /// For the light.
     pub status: &'a Status,
     /// Marks the thread's life while it waits for the recogniser.
@@ -59,7 +86,7 @@ impl RecogniseThread<'_> {
         while let Some(work) = self.next(work, jobs) {
             // The listen thread counts these as work; what becomes of them is counted by itself.
             let is_counted = work.is_counted();
-            self.tell_time();
+            self.forget_old();
             let actions = match work {
                 Work::Segment(segment) => {
                     report.queue += segment.closed.elapsed();
@@ -108,12 +135,15 @@ impl RecogniseThread<'_> {
                 }
                 Work::Report => {
                     let restarts = self.supervisor.stats().restarts.load(Ordering::Relaxed);
-                    let text = Facts::gather(&self.about, self.status, restarts).status_report();
+                    let mut facts = Facts::gather(&self.about, self.status, restarts);
+                    facts.profile = &self.profiles[self.composer.profile()].name;
+                    let text = facts.status_report();
                     self.composer.own_words(&text)
                 }
-                Work::Undo(named) => self.composer.undone(named),
+                Work::Undo(stopped) => self.composer.undone(stopped),
                 Work::Retype => self.composer.retyped(),
                 Work::Enter => self.composer.entered(),
+                Work::NextProfile => self.composer.next_profile(),
             };
             // Without a keyboard nobody needs text any more.
             if self.act(actions, jobs).is_err() {
@@ -129,12 +159,17 @@ impl RecogniseThread<'_> {
         lost
     }
 
-    fn tell_time(&mut self) {
-        self.composer.set_time(self.caller.clock.now(), self.undo_within);
+    fn forget_old(&mut self) {
+        if self.undo_within.is_zero() {
+            return;
+        }
+        if let Some(then) = self.caller.clock.now().checked_sub(self.undo_within) {
+            self.composer.forget_old(|what| self.interrupt.was_typed_before(what, then));
+        }
     }
 
     fn recognise(&mut self, segment: &Segment) -> Result<Transcript, RecogniseError> {
-        let engine = (self.engine_in)(self.composer.profile());
+        let engine = self.profiles[self.composer.profile()].engine;
         self.supervisor.recognise(segment, engine, &self.prompt, self.caller)
     }
 
@@ -156,7 +191,6 @@ impl RecogniseThread<'_> {
                 // Who speaks already may go on with the sentence; or was it only a gesture?
                 Err(RecvTimeoutError::Timeout) if self.status.is_listening() => Some(LISTENING_INTERVAL),
                 Err(RecvTimeoutError::Timeout) => {
-                    self.tell_time();
                     let actions = self.composer.time_is_up();
                     self.act(actions, jobs).ok()?;
                     None
@@ -179,9 +213,11 @@ impl RecogniseThread<'_> {
                     Some(end) => end,
                     None => continue,
                 },
-                Action::Profile(name) => {
+                Action::Profile(number) => {
+                    let InProfile { name, pacing, .. } = &self.profiles[number];
                     log::info!("profile {name}");
-                    continue;
+                    self.status.show_profile(number + 1);
+                    Job::Pacing(*pacing)
                 }
             };
             if !matches!(job, Job::Finished(..)) {
@@ -224,10 +260,108 @@ impl RecogniseThread<'_> {
             return Vec::new();
         }
         let start = Instant::now();
-        self.tell_time();
+        self.forget_old();
         let actions = self.composer.compose(&transcript.text);
         report.compose += start.elapsed();
         self.prompt = transcript.prompt;
         actions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc::sync_channel;
+
+    use oratype_hal::time::SimulatedClock;
+
+    use super::*;
+    use crate::liveness::{Liveness, Role};
+    use crate::recognise::audio::Pool;
+    use crate::recognise::engine::EngineOptions;
+    use crate::recognise::policy::Decoding;
+    use crate::recognise::supervisor::SupervisorOptions;
+    use crate::recognise::worker::WorkerOptions;
+    use crate::status::Light;
+
+    /// The gesture goes the way of all work, to the type thread and to the light.
+    #[test]
+    fn a_gesture_for_the_next_profile_changes_the_pace_and_is_shown() {
+        let (settings, problems) = Settings::from_toml("[profile.code]\ntyping.pacing = \"remote\"\n");
+        assert_eq!(problems, []);
+        let (status, clock, pool) =
+            (Arc::new(Status::default()), SimulatedClock::new(), Pool::new().unwrap());
+        let options = SupervisorOptions {
+            // No segment needs it.
+            program: PathBuf::from("/bin/false"),
+            worker: WorkerOptions {
+                model: PathBuf::new(),
+                any_model: false,
+                phrases: Vec::new(),
+                cores: Vec::new(),
+                engine: EngineOptions { threads: 1 },
+            },
+            timeout: Duration::from_secs(1),
+            partition: None,
+        };
+        let (alive, stop) = (Arc::new(Liveness::default()).enter(Role::Recognise), AtomicBool::new(true));
+        let profiles = InProfile::all(&settings, Engine::Product(Decoding::default()));
+        let paces: Vec<_> = profiles.iter().map(|profile| profile.pacing).collect();
+        let thread = RecogniseThread {
+            supervisor: Supervisor::deferred(options, pool.memory(), Arc::clone(&status)),
+            profiles,
+            composer: Composer::new(&settings),
+            ends: VecDeque::new(),
+            undo_within: Duration::ZERO,
+            prompt: Prompt::new(),
+            about: About::default(),
+            interrupt: Arc::default(),
+            status: &status,
+            caller: &Caller { alive: &alive, stop: &stop, clock: &clock },
+        };
+        let ((work, queue), (jobs, typed)) = (sync_channel(2), sync_channel(2));
+        for _ in 0..2 {
+            status.begin_work();
+            work.send(Work::NextProfile).unwrap();
+        }
+        drop(work);
+        assert_eq!(thread.run(&queue, &jobs), 0);
+        drop(jobs);
+        for (job, pace) in typed.iter().zip(&paces[1..]) {
+            assert!(matches!(job, Job::Pacing(pacing) if pacing == *pace), "{job:?}");
+            status.end_work();
+        }
+        assert!(paces[1] != paces[2]);
+        status.set_ready();
+        status.set_lacking(Cause::Recogniser, false);
+        assert_eq!(status.light(Duration::ZERO), Light::Profile(3));
+    }
+
+    /// The words that are spoken next are decoded, and typed, as the profile says.
+    #[test]
+    fn a_profile_that_is_spoken_changes_quality_and_pace() {
+        let file = "[profile.quick]\nrecogniser.quality = \"fast\"\ntyping.pacing = \"fast\"\n\
+                    [profile.careful]\nrecogniser.quality = \"best\"\ntyping.characters_per_second = 20\n";
+        let (settings, problems) = Settings::from_toml(file);
+        assert_eq!(problems, []);
+        let engine = Engine::Product(Decoding::default());
+        let profiles = InProfile::all(&settings, engine);
+        let mut composer = Composer::new(&settings);
+        let mut change = |said: &str| {
+            let actions = composer.compose(said);
+            composer.finished();
+            let number = composer.profile();
+            assert_eq!(actions, [Action::Profile(number)], "{said}");
+            let InProfile { name, engine, pacing } = profiles[number].clone();
+            (name, engine, pacing)
+        };
+        let pacing = |settings: &str| Pacing::from(&Settings::from_toml(settings).0.typing);
+        let at = |quality| engine.at_quality(quality);
+        assert_eq!(change("Profile quick."), ("quick".into(), at("fast"), Pacing::UNPACED));
+        let slow = pacing("[typing]\ncharacters_per_second = 20");
+        assert_eq!(change("Profile careful."), ("careful".into(), at("best"), slow));
+        assert_eq!(change("Switch to profile prose."), ("prose".into(), at("balanced"), pacing("")));
+        assert!(at("fast") != at("best") && at("best") != at("balanced"));
     }
 }

@@ -49,6 +49,20 @@ impl Settings {
         }
     }
 
+    /// Number of the profile to begin with; behind them all if there is none of its name.
+    pub fn first_profile(&self) -> usize {
+        let is_first = |profile: &Profile| profile.name == self.dictation.profile;
+        self.profiles.iter().position(is_first).unwrap_or(self.profiles.len())
+    }
+
+    /// The settings in each profile, with its name, in order; behind them those outside any, which have none. Without
+    /// the lists of words, which are the same in all and may be long.
+    pub fn by_profile(&self) -> impl Iterator<Item = (&str, Self)> {
+        let bare = Self { snippets: Vec::new(), vocabulary: Vec::new(), ..self.clone() };
+        let names = self.profiles.iter().map(|profile| profile.name.as_str());
+        names.chain([""]).map(move |name| (name, bare.in_profile(name)))
+    }
+
     /// The settings while a profile is in use; as they are when there is none of that name.
     #[must_use]
     pub fn in_profile(&self, name: &str) -> Self {
@@ -61,12 +75,13 @@ impl Settings {
     }
 }
 
-/// Whether a profile may set this: only what can change from one dictation to the next.
+/// Whether a profile may set this: only what can change from one dictation to the next. Not so the keyboard layout: it
+/// belongs to the computer.
 pub(super) fn may_set(section: &str, key: &str) -> bool {
     match section {
         "text" => key != "snippets",
         "dictation" => key == "space_between",
-        "typing" => key == "enter",
+        "typing" => matches!(key, "enter" | "pacing" | "characters_per_second"),
         "recogniser" => key == "quality",
         _ => false,
     }

@@ -150,7 +150,8 @@ impl Reader<'_> {
                 continue;
             };
             if profile.is_some() && !profiles::may_set(section.name, key.name) {
-                self.problem(line, path, "cannot change with the profile", profiles::allowed());
+                let what = "belongs to the device or the computer, so it cannot change with the profile";
+                self.problem(line, path, what, profiles::allowed());
             } else if !self.seen.insert((profile.map(Into::into), section.name, key.name)) {
                 self.problem(line, path, "is set above already", "each key once");
             } else if let Err(what) = self.set(profile, section, key, value.get_ref()) {
@@ -194,6 +195,9 @@ impl Reader<'_> {
 
     /// `[profile.NAME]`.
     fn profiles(&mut self, profiles: &DeTable<'_>, line_of: &dyn Fn(usize) -> usize) {
+        // Their order counts: it is that of the numbers that the light tells.
+        let mut profiles: Vec<_> = profiles.iter().collect();
+        profiles.sort_by_key(|(name, _)| name.span().start);
         for (name, value) in profiles {
             let line = line_of(name.span().start);
             let name = name.get_ref().as_ref();

@@ -147,11 +147,14 @@ settings! {
         /// A press shorter than this is a tap: dictate until the next tap.
         /// A longer one is a hold: dictate until the release.
         "tap_ms" tap: Duration = Duration::from_millis(300), Milliseconds(50..=1000);
-        /// What two quick taps do: take back the last dictation, type it once more, press Enter, or nothing.
-        /// Taps are quick when there is less than tap_ms between them too. Five tell how the device is.
+        /// What two quick taps do: take back the last dictation, type it once more, press Enter, go on to the next
+        /// profile, or nothing. Taps are quick when there is less than tap_ms between them too. Five tell how the
+        /// device is.
         "double_tap" double_tap: String = "undo".into(), OneOf(Command::NAMES);
         /// What three quick taps do.
         "triple_tap" triple_tap: String = "retype".into(), OneOf(Command::NAMES);
+        /// What four quick taps do.
+        "quadruple_tap" quadruple_tap: String = "next-profile".into(), OneOf(Command::NAMES);
     }
 
     /// The light.
@@ -315,10 +318,13 @@ const LISTS: &str = r#"
 
 # "my address" = "1 High Street\nSmalltown"
 
-# Profiles: what is different while one is in use. Say "profile code" to change to it. The keys under [text] may
-# be named, and dictation.space_between, typing.enter and recogniser.quality. "prose" (nothing different), "code"
-# and "chat" (Enter after each dictation) are there; you may change them, or make your own.
+# Profiles: what is different while one is in use. Say "profile code" to change to it, or tap four times for the
+# next one. The keys under [text] may be named, but for text.snippets, and dictation.space_between,
+# recogniser.quality, typing.enter, typing.pacing and typing.characters_per_second. The keyboard layout belongs to
+# the computer and is the same in all. "prose" (nothing different), "code" and "chat" (Enter after each dictation)
+# are there; you may change them, or make your own.
 # [profile.notes]
 # text.sentences = "fragment"
 # recogniser.quality = "best"
+# typing.pacing = "remote"
 "#;

@@ -21,6 +21,7 @@ debounce_ms = 5
 tap_ms = 250
 double_tap = "enter"
 triple_tap = "none"
+quadruple_tap = "retype"
 [light]
 gpio = 27
 [dictation]
@@ -111,6 +112,7 @@ fn every_key_reaches_its_field() {
             tap: ms(250),
             double_tap: "enter".into(),
             triple_tap: "none".into(),
+            quadruple_tap: "retype".into(),
         },
         light: Light { gpio: 27 },
         usb: Usb { udc: "dummy_udc.0".into() },
@@ -189,6 +191,36 @@ fn written_values_read_back() {
     // Snippets and profiles are no keys.
     let (_, lists) = OTHER.split_at(OTHER.find("[snippets]").unwrap());
     assert_eq!(read(&(text + lists)), (settings, vec![]));
+}
+
+/// The light tells them by number.
+#[test]
+fn profiles_are_numbered_in_the_order_of_the_file() {
+    let file = "[profile.zebra]\ntyping.pacing = \"remote\"\n[dictation]\nprofile = \"zebra\"\n\
+                [profile.apple]\ntyping.characters_per_second = 20\n[profile.code]\n";
+    // A damaged file is read line by line.
+    for (file, problem_count) in [(file.to_owned(), 0), (file.to_owned() + "x = = 1", 1)] {
+        let (settings, problems) = read(&file);
+        assert_eq!(problems.len(), problem_count, "{problems:?}");
+        let names: Vec<_> = settings.by_profile().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(names, ["prose", "code", "chat", "zebra", "apple", ""]);
+        assert_eq!(settings.first_profile(), 3);
+        let typing: Vec<_> = settings.by_profile().map(|(_, settings)| settings.typing).collect();
+        let pace = |number: usize| (typing[number].pacing.as_str(), typing[number].characters_per_second);
+        assert_eq!([0, 3, 4].map(pace), [("safe", 0), ("remote", 0), ("safe", 20)]);
+    }
+}
+
+#[test]
+fn the_layout_belongs_to_the_computer() {
+    let (_, problems) = read("[profile.code]\ntyping.layout = \"de\"\n");
+    assert!(
+        problems[0].starts_with(
+            "oratype.toml:2: profile.code.typing.layout: belongs to the device or the computer, so it cannot \
+             change with the profile; allowed: "
+        ),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -289,12 +321,12 @@ fn unknown_names_get_the_nearest_known_one() {
         "[button]\ndebounce = 5",
         "oratype.toml:2: button.debounce: unknown key, did you mean debounce_ms?; \
          allowed: gpio, debounce_ms, \
-         tap_ms, double_tap, triple_tap",
+         tap_ms, double_tap, triple_tap, quadruple_tap",
     );
     check_problem(
         "[button]\ncolour = 5",
         "oratype.toml:2: button.colour: unknown key; allowed: gpio, debounce_ms, \
-         tap_ms, double_tap, triple_tap",
+         tap_ms, double_tap, triple_tap, quadruple_tap",
     );
     check_problem(
         "[buton]\ntap_ms = 5\ndebounce_ms = 5",
@@ -308,7 +340,7 @@ fn unknown_names_get_the_nearest_known_one() {
     check_problem(
         "[button]\n\"a\\nb\" = 1",
         "oratype.toml:2: button.a\\nb: unknown key; allowed: gpio, debounce_ms, \
-         tap_ms, double_tap, triple_tap",
+         tap_ms, double_tap, triple_tap, quadruple_tap",
     );
     check_problem("audio = 3", "oratype.toml:1: audio: is a section, not a key; allowed: [audio]");
 }

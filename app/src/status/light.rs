@@ -21,6 +21,8 @@ pub enum Light {
     HostAway,
     /// Speech is being recognised, or text typed.
     Working,
+    /// The profile of this number is on from now on.
+    Profile(u8),
     /// Waiting for the button.
     Ready,
     /// Not ready yet.
@@ -54,6 +56,12 @@ const FLASH: Duration = Duration::from_millis(200);
 const BETWEEN_FLASHES: Duration = Duration::from_millis(150);
 pub(super) const PAUSE: Duration = Duration::from_millis(1200);
 
+/// The same for the number of a profile: so much longer than those that nobody takes one for the other.
+const LONG_FLASH: Duration = Duration::from_millis(700);
+const BETWEEN_LONG_FLASHES: Duration = Duration::from_millis(350);
+/// Nobody counts further. A profile behind these shows as many.
+pub(super) const LONG_FLASHES_MAX: u8 = 8;
+
 /// How the light behaves, again and again.
 #[derive(Clone, Copy, Debug)]
 enum Pattern {
@@ -64,6 +72,8 @@ enum Pattern {
     },
     /// A pause, then this many flashes.
     Count(u32),
+    /// Darkness, then this many long flashes.
+    CountLong(u32),
 }
 
 impl Pattern {
@@ -72,6 +82,7 @@ impl Pattern {
             Self::Steady => Duration::from_secs(1),
             Self::Blink { lit_ms, dark_ms } => Duration::from_millis(lit_ms + dark_ms),
             Self::Count(flashes) => PAUSE + flashes * (FLASH + BETWEEN_FLASHES),
+            Self::CountLong(flashes) => BETWEEN_LONG_FLASHES + flashes * (LONG_FLASH + BETWEEN_LONG_FLASHES),
         }
     }
 
@@ -84,6 +95,10 @@ impl Pattern {
             Self::Count(_) => at
                 .checked_sub(PAUSE)
                 .is_some_and(|at| at.as_nanos() % (FLASH + BETWEEN_FLASHES).as_nanos() < FLASH.as_nanos()),
+            Self::CountLong(_) => {
+                at.as_nanos() % (LONG_FLASH + BETWEEN_LONG_FLASHES).as_nanos()
+                    >= BETWEEN_LONG_FLASHES.as_nanos()
+            }
         }
     }
 }
@@ -102,7 +117,7 @@ pub struct Row {
 }
 
 /// Everything the light can show.
-pub const TABLE: [Row; 12] = [
+pub const TABLE: [Row; 13] = [
     Row {
         light: Light::Booting,
         name: "booting",
@@ -130,6 +145,14 @@ pub const TABLE: [Row; 12] = [
         meaning: "speech is being recognised, or text typed",
         looks: "flickering, five times a second",
         pattern: Pattern::Blink { lit_ms: 100, dark_ms: 100 },
+    },
+    Row {
+        light: Light::Profile(1),
+        name: "profile",
+        meaning: "the profile was changed; the number of flashes tells which one is on: 1 prose, 2 code, 3 chat, then \
+                  your own in the order of oratype.toml",
+        looks: "one or more long flashes, once",
+        pattern: Pattern::CountLong(1),
     },
     Row {
         light: Light::HostAway,
@@ -195,18 +218,27 @@ pub fn readme_table() -> String {
 impl Light {
     /// How long one round of it takes.
     pub(super) fn period(self) -> Duration {
-        self.row().pattern.period()
+        self.pattern().period()
+    }
+
+    fn pattern(self) -> Pattern {
+        match self {
+            Self::Profile(number) => Pattern::CountLong(number.min(LONG_FLASHES_MAX).into()),
+            _ => self.row().pattern,
+        }
     }
 
     /// Its line of the table.
     pub fn row(self) -> &'static Row {
+        // All profiles have one.
+        let light = if let Self::Profile(_) = self { Self::Profile(1) } else { self };
         // A test goes through every light there is.
-        TABLE.iter().find(|row| row.light == self).expect("every light has a row")
+        TABLE.iter().find(|row| row.light == light).expect("every light has a row")
     }
 
     /// Whether the lamp is lit when this has been shown for the time `since`.
     pub fn is_lit(self, since: Duration) -> bool {
-        self.row().pattern.is_lit(since)
+        self.pattern().is_lit(since)
     }
 
     /// One or two words for the log.
@@ -272,7 +304,8 @@ mod tests {
 
     #[test]
     fn every_light_has_its_row_and_an_error_as_many_flashes_as_its_number() {
-        for light in [Light::Booting, Light::Ready, Light::Listening, Light::Working, Light::HostAway] {
+        let states = [Light::Booting, Light::Ready, Light::Listening, Light::Working, Light::HostAway];
+        for light in states.into_iter().chain([Light::Profile(1), Light::Profile(u8::MAX)]) {
             assert!(!light.row().looks.is_empty() && !light.name().starts_with("error"));
         }
         for cause in Cause::ALL {
@@ -285,14 +318,14 @@ mod tests {
             assert_eq!(flashes, cause as usize);
             assert!(light.name().starts_with("error: "));
         }
-        assert_eq!(TABLE.len(), 5 + Cause::ALL.len());
+        assert_eq!(TABLE.len(), 6 + Cause::ALL.len());
     }
 
     /// Whether two lights look alike to somebody who looks every 10 ms, for `look_ms`, from any 50 ms of one round of
     /// each on; with `from_pause`, error codes are looked at from their pause on.
     fn can_be_confused(a: Light, b: Light, look_ms: u64, from_pause: bool) -> bool {
         let looks = |light: Light| {
-            let pattern = light.row().pattern;
+            let pattern = light.pattern();
             let starts_ms = match (pattern, from_pause) {
                 (Pattern::Count(_), true) => 1,
                 _ => pattern.period().as_millis() as u64,
@@ -319,6 +352,24 @@ mod tests {
                 assert!(!confused(4000, both_errors), "{} and {}", a.name, b.name);
                 assert!(!confused(8000, false), "{} and {}", a.name, b.name);
             }
+        }
+    }
+
+    /// Whoever has changed the profile looks at the light, and sees it from its beginning.
+    #[test]
+    fn the_number_of_a_profile_can_be_counted() {
+        for number in 1..=LONG_FLASHES_MAX + 1 {
+            let light = Light::Profile(number);
+            let shown = light.period().as_millis() as u64;
+            let looks: Vec<bool> = (0..shown).map(|ms| light.is_lit(Duration::from_millis(ms))).collect();
+            let flashes = looks.windows(2).filter(|w| !w[0] && w[1]).count();
+            assert_eq!(flashes, usize::from(number.min(LONG_FLASHES_MAX)));
+            let other = |other: Light| {
+                let differs = |(ms, lit): (u64, &bool)| *lit != other.is_lit(Duration::from_millis(ms));
+                (0..).zip(&looks).any(differs)
+            };
+            let others = TABLE.iter().filter(|row| row.light != Light::Profile(1));
+            assert!(others.map(|row| row.light).all(other), "{number}");
         }
     }
 

@@ -3,7 +3,8 @@
 mod light;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use oratype_hal::time::Timestamp;
 
@@ -79,6 +80,10 @@ pub struct Status {
     settings_problem: AtomicBool,
     /// When the light began to tell of it.
     settings_shown: OnceLock<Timestamp>,
+    /// Number of the profile that is to be shown; 0 for none.
+    profile: AtomicU8,
+    /// When the light began to show it, in microseconds of the light's clock; 0 while it has not.
+    profile_shown_us: AtomicU64,
     /// Places where sound was lost before it could be heard.
     gaps: AtomicU32,
     /// Dictations that found no room, or no more.
@@ -144,6 +149,12 @@ impl Status {
         self.settings_problem.store(true, Ordering::Relaxed);
     }
 
+    /// From now on the profile of this number is on, counted from 1: shown once, as soon as there is nothing more urgent.
+    pub fn show_profile(&self, number: usize) {
+        self.profile_shown_us.store(0, Ordering::Relaxed);
+        self.profile.store(u8::try_from(number).unwrap_or(u8::MAX), Ordering::Relaxed);
+    }
+
     /// A segment is to be recognised and typed.
     pub fn begin_work(&self) {
         self.unfinished.fetch_add(1, Ordering::Relaxed);
@@ -187,6 +198,8 @@ impl Status {
             Light::HostAway
         } else if self.unfinished.load(Ordering::Relaxed) > 0 {
             Light::Working
+        } else if let Some(light) = self.profile_light(now) {
+            light
         } else if !flag(&self.ready) || self.opening.load(Ordering::Relaxed) != 0 {
             Light::Booting
         } else if self.shows_settings_problem(now) {
@@ -194,6 +207,24 @@ impl Status {
         } else {
             Light::Ready
         }
+    }
+
+    fn profile_light(&self, now: Timestamp) -> Option<Light> {
+        let number = self.profile.load(Ordering::Relaxed);
+        let light = Light::Profile(number);
+        if number == 0 {
+            return None;
+        }
+        // 0 means not yet.
+        let now_us = (now.as_micros() as u64).max(1);
+        let began = self.profile_shown_us.compare_exchange(0, now_us, Ordering::Relaxed, Ordering::Relaxed);
+        let shown_us = now_us.saturating_sub(began.err().unwrap_or(now_us));
+        if Duration::from_micros(shown_us) < light.period() {
+            return Some(light);
+        }
+        // Unless another one came in between.
+        let _ = self.profile.compare_exchange(number, 0, Ordering::Relaxed, Ordering::Relaxed);
+        None
     }
 
     fn shows_settings_problem(&self, now: Timestamp) -> bool {
@@ -207,8 +238,6 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const ZERO: Timestamp = Timestamp::ZERO;
@@ -234,6 +263,32 @@ mod tests {
         status.end_work();
         assert_eq!(status.light(ZERO), Light::Ready);
         assert_eq!(status.last_fault(), Some(Cause::TextLost));
+    }
+
+    #[test]
+    fn a_profile_is_shown_once_when_there_is_nothing_more_urgent() {
+        let (status, ms) = (Status::default(), Duration::from_millis);
+        status.set_ready();
+        let mut lamp = Lamp::new(ZERO);
+        let mut flashes = |status: &Status, from_ms: u64| {
+            let (mut flashes, mut was_lit) = (0, false);
+            for at in (from_ms..from_ms + 8000).step_by(50).map(ms) {
+                let light = status.light(at);
+                lamp.show(light, at);
+                let lit = lamp.is_lit(at) && matches!(light, Light::Profile(_));
+                flashes += u32::from(lit && !was_lit);
+                was_lit = lit;
+            }
+            flashes
+        };
+        for (from_ms, number) in [(0, 2), (10_000, 3)] {
+            status.begin_work();
+            status.show_profile(number);
+            assert_eq!(status.light(ms(from_ms)), Light::Working);
+            status.end_work();
+            assert_eq!(flashes(&status, from_ms), number as u32);
+            assert_eq!(status.light(ms(from_ms + 8000)), Light::Ready);
+        }
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! What was typed last, dictation by dictation, so that it can be taken back.
 
 use std::collections::VecDeque;
-use std::time::Duration;
-
-use oratype_hal::time::Timestamp;
 
 use crate::sizes::UNDO_DICTATIONS_MAX;
 
@@ -11,7 +8,6 @@ use crate::sizes::UNDO_DICTATIONS_MAX;
 #[derive(Debug)]
 struct Entry {
     text: String,
-    typed_at: Timestamp,
     /// A gesture has it back already: it is not on the host, but its undo has not come in its order yet.
     is_gone: bool,
 }
@@ -29,12 +25,10 @@ pub(super) struct TakeBack {
 
 /// The dictations that stand right before the cursor, as far as is known.
 ///
-/// Whoever sits at the host may move the cursor and type too, so that what was typed long ago is forgotten, and so is
-/// everything before a key such as Enter, which does more than to make text.
+/// Everything before a key such as Enter, which does more than to make text, is forgotten. What was typed long ago is
+/// not: whether it is too old to be taken back is for those to say who ask for it.
 #[derive(Debug)]
 pub(super) struct History {
-    /// Forget what was typed longer ago; zero for never.
-    keep: Duration,
     /// The oldest first.
     entries: VecDeque<Entry>,
     /// The last entry is still growing.
@@ -42,14 +36,14 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Nothing was typed. What is typed longer than `keep` ago is forgotten; never if that is zero.
-    pub(super) fn new(keep: Duration) -> Self {
-        Self { keep, entries: VecDeque::with_capacity(UNDO_DICTATIONS_MAX), open: false }
+    /// Nothing was typed.
+    pub(super) fn new() -> Self {
+        Self { entries: VecDeque::with_capacity(UNDO_DICTATIONS_MAX), open: false }
     }
 
     /// This was typed just now, for the dictation that goes on. `forgets` tells the characters that do more than to
     /// make text.
-    pub(super) fn typed(&mut self, text: &str, now: Timestamp, forgets: impl Fn(char) -> bool) {
+    pub(super) fn typed(&mut self, text: &str, forgets: impl Fn(char) -> bool) {
         let kept = match text.char_indices().rfind(|&(_, c)| forgets(c)) {
             Some((at, c)) => {
                 self.entries.clear();
@@ -65,12 +59,11 @@ impl History {
             if self.entries.len() == UNDO_DICTATIONS_MAX {
                 self.entries.pop_front();
             }
-            self.entries.push_back(Entry { text: String::new(), typed_at: now, is_gone: false });
+            self.entries.push_back(Entry { text: String::new(), is_gone: false });
             self.open = true;
         }
         if let Some(entry) = self.entries.back_mut() {
             entry.text.push_str(kept);
-            entry.typed_at = now;
         }
     }
 
@@ -92,16 +85,15 @@ impl History {
     }
 
     /// This would have been typed for the dictation that goes on, but for a gesture.
-    pub(super) fn not_typed(&mut self, text: &str, now: Timestamp, forgets: impl Fn(char) -> bool) {
-        self.typed(text, now, forgets);
+    pub(super) fn not_typed(&mut self, text: &str, forgets: impl Fn(char) -> bool) {
+        self.typed(text, forgets);
         if let Some(entry) = self.entries.back_mut().filter(|_| self.open) {
             entry.is_gone = true;
         }
     }
 
     /// The dictation that `newer` others have followed is taken back.
-    pub(super) fn undo(&mut self, newer: usize, now: Timestamp) -> TakeBack {
-        self.forget_old(now);
+    pub(super) fn undo(&mut self, newer: usize) -> TakeBack {
         let Some(at) = self.entries.len().checked_sub(newer + 1) else { return TakeBack::default() };
         self.open &= newer > 0;
         let Some(undone) = self.entries.remove(at) else { return TakeBack::default() };
@@ -115,8 +107,7 @@ impl History {
     }
 
     /// The last `count` characters are taken back, or as many as are known.
-    pub(super) fn erase(&mut self, count: usize, now: Timestamp) -> TakeBack {
-        self.forget_old(now);
+    pub(super) fn erase(&mut self, count: usize) -> TakeBack {
         let mut erased = String::new();
         let mut left = count;
         while let Some(entry) = self.entries.back_mut().filter(|_| left > 0) {
@@ -133,15 +124,6 @@ impl History {
         }
         TakeBack { erased, forgotten: count - left, ..TakeBack::default() }
     }
-
-    /// Entries are typed one after the other, so the old ones are in front.
-    fn forget_old(&mut self, now: Timestamp) {
-        if self.keep.is_zero() {
-            return;
-        }
-        while self.entries.pop_front_if(|entry| now.saturating_sub(entry.typed_at) > self.keep).is_some() {}
-        self.open &= !self.entries.is_empty();
-    }
 }
 
 #[cfg(test)]
@@ -150,21 +132,15 @@ mod tests {
 
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn seconds(s: u64) -> Timestamp {
-        Duration::from_secs(s)
+    fn undo(history: &mut History) -> String {
+        history.undo(0).erased
     }
 
-    fn undo(history: &mut History, now: u64) -> String {
-        history.undo(0, seconds(now)).erased
-    }
-
-    /// A history of dictations of one text each, one second apart.
+    /// A history of dictations of one text each.
     fn history(texts: &[&str]) -> History {
-        let mut history = History::new(MINUTE);
-        for (i, text) in texts.iter().enumerate() {
-            history.typed(text, seconds(i as u64), |c| c == '\n');
+        let mut history = History::new();
+        for text in texts {
+            history.typed(text, |c| c == '\n');
             history.close();
         }
         history
@@ -173,82 +149,69 @@ mod tests {
     #[test]
     fn several_undos_take_back_earlier_dictations() {
         let mut history = history(&["One.", " Two.", "", " Three."]);
-        let undone: Vec<_> = (0..5).map(|_| undo(&mut history, 10)).collect();
+        let undone: Vec<_> = (0..5).map(|_| undo(&mut history)).collect();
         assert_eq!(undone, [" Three.", " Two.", "One.", "", ""]);
     }
 
     #[test]
     fn a_dictation_is_all_that_was_typed_until_it_was_over() {
         let mut history = history(&["One."]);
-        history.typed(" Two,", seconds(2), |_| false);
-        history.typed(" three.", seconds(3), |_| false);
+        history.typed(" Two,", |_| false);
+        history.typed(" three.", |_| false);
         assert_eq!(history.take_open(), " Two, three.");
         assert_eq!(history.take_open(), "", "once");
         let consumed = TakeBack { forgotten: 12, ..TakeBack::default() };
-        assert_eq!(history.undo(0, seconds(4)), consumed, "the host has it no more");
-        assert_eq!(undo(&mut history, 4), "One.");
-    }
-
-    #[test]
-    fn a_minute_later_it_is_forgotten() {
-        let texts = ["One.", " Two."];
-        assert_eq!(undo(&mut history(&texts), 61), " Two.");
-        assert_eq!(undo(&mut history(&texts), 62), "");
-        // The first one is forgotten a second earlier.
-        let mut some = history(&texts);
-        assert_eq!([undo(&mut some, 61), undo(&mut some, 61)], [" Two.", ""]);
-        let mut for_ever = History::new(Duration::ZERO);
-        for_ever.typed("One.", seconds(0), |_| false);
-        assert_eq!(undo(&mut for_ever, 100_000), "One.");
+        assert_eq!(history.undo(0), consumed, "the host has it no more");
+        assert_eq!(undo(&mut history), "One.");
     }
 
     #[test]
     fn enter_forgets_everything_before_it() {
         let mut some = history(&["One.", " Two.\nThree.", " Four."]);
-        let undone: Vec<_> = (0..3).map(|_| undo(&mut some, 5)).collect();
+        let undone: Vec<_> = (0..3).map(|_| undo(&mut some)).collect();
         assert_eq!(undone, [" Four.", "Three.", ""]);
-        assert_eq!(undo(&mut history(&["One.", "\n"]), 5), "");
-        assert_eq!(history(&["One.\n"]).erase(3, seconds(5)).erased, "");
+        assert_eq!(undo(&mut history(&["One.", "\n"])), "");
+        assert_eq!(history(&["One.\n"]).erase(3).erased, "");
     }
 
     #[test]
     fn characters_are_erased_across_dictations() {
         let mut some = history(&["One.", " Zw\u{f6}lf."]);
-        assert_eq!(some.erase(0, seconds(5)).erased, "");
-        assert_eq!(some.erase(4, seconds(5)).erased, "\u{f6}lf.");
-        assert_eq!(some.erase(5, seconds(5)).erased, "e. Zw");
-        assert_eq!(some.erase(100, seconds(5)).erased, "On");
-        assert_eq!(some.erase(100, seconds(5)).erased, "");
+        assert_eq!(some.erase(0).erased, "");
+        assert_eq!(some.erase(4).erased, "\u{f6}lf.");
+        assert_eq!(some.erase(5).erased, "e. Zw");
+        assert_eq!(some.erase(100).erased, "On");
+        assert_eq!(some.erase(100).erased, "");
     }
 
     #[test]
     fn an_older_dictation_is_taken_back_from_under_the_newer_ones() {
         let mut some = history(&["One.", " Two.", " Three."]);
         let expected = TakeBack { erased: " Two. Three.".into(), again: " Three.".into(), forgotten: 5 };
-        assert_eq!(some.undo(1, seconds(5)), expected);
-        assert_eq!(some.undo(2, seconds(5)), TakeBack::default());
-        assert_eq!(undo(&mut some, 5), " Three.");
+        assert_eq!(some.undo(1), expected);
+        assert_eq!(some.undo(2), TakeBack::default());
+        assert_eq!(undo(&mut some), " Three.");
     }
 
     #[test]
     fn what_a_gesture_has_back_is_erased_without_backspaces() {
         let mut some = history(&["One."]);
-        some.not_typed(" Two.", seconds(2), |_| false);
-        assert_eq!(some.erase(3, seconds(3)), TakeBack { forgotten: 3, ..TakeBack::default() });
+        some.not_typed(" Two.", |_| false);
+        assert_eq!(some.erase(3), TakeBack { forgotten: 3, ..TakeBack::default() });
         let expected = TakeBack { erased: "e.".into(), forgotten: 4, ..TakeBack::default() };
-        assert_eq!(some.erase(4, seconds(3)), expected);
+        assert_eq!(some.erase(4), expected);
     }
 
     #[test]
     fn the_oldest_is_forgotten_when_there_are_many() {
         let texts: Vec<_> = (0..UNDO_DICTATIONS_MAX + 3).map(|n| n.to_string()).collect();
-        let mut some = History::new(Duration::ZERO);
+        let mut some = History::new();
         for text in &texts {
-            some.typed(text, seconds(0), |_| false);
+            some.typed(text, |_| false);
             some.close();
         }
         let undone: Vec<_> =
-            std::iter::repeat_with(|| undo(&mut some, 0)).take_while(|text| !text.is_empty()).collect();
+            std::iter::repeat_with(|| undo(&mut some)).take_while(|text| !text.is_empty()).collect();
         assert!(undone.iter().eq(texts[3..].iter().rev()));
     }
 
@@ -258,18 +221,18 @@ mod tests {
         fn what_is_taken_back_is_the_end_of_the_text(
             steps in prop::collection::vec((0..5_u8, "[a-z\u{e9}\n]{0,6}", 0..9_usize), 0..60)
         ) {
-            let mut history = History::new(Duration::ZERO);
+            let mut history = History::new();
             let mut host = String::new();
             for (step, text, count) in steps {
                 let taken = match step {
                     0 | 1 => {
-                        history.typed(&text, seconds(0), |c| c == '\n');
+                        history.typed(&text, |c| c == '\n');
                         host.push_str(&text);
                         String::new()
                     }
                     2 => { history.close(); String::new() }
-                    3 => undo(&mut history, 0),
-                    _ => history.erase(count, seconds(0)).erased,
+                    3 => undo(&mut history),
+                    _ => history.erase(count).erased,
                 };
                 prop_assert!(host.ends_with(&taken), "{taken:?} is not the end of {host:?}");
                 prop_assert!(!taken.contains('\n'));

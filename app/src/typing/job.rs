@@ -1,11 +1,16 @@
 //! What the type thread is asked to do, in the order in which it was spoken; and the one thing that goes past that
 //! order.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use heapless::Deque;
+use oratype_hal::time::Timestamp;
+
+use super::Pacing;
 use crate::compose::Composed;
 use crate::listen::segmenter::Finished;
 use crate::metrics::DictationReport;
+use crate::sizes::UNDO_DICTATIONS_MAX;
 
 /// From the recognise thread to the type thread.
 ///
@@ -35,52 +40,143 @@ pub enum Job {
     Finished(Box<DictationReport>, Finished),
     /// Type this, which belongs to no dictation.
     OwnWords(String),
+    /// From here on type at this pace.
+    Pacing(Pacing),
 }
 
-/// How a gesture stops at once what is being typed, past all jobs that wait.
+/// How a gesture stops at once what is being typed, past all jobs that wait; and how far the typing is, for those who
+/// must know that before they queue something.
 ///
 /// The type thread says what it is typing. The gesture names that, or else the dictation spoken last, as unwanted: the
 /// type thread stops in the middle of it and takes back what was typed, or does not begin. The name goes the way of all
 /// work as well, so that the [`Job::Undo`] of the same gesture is about the same text, and then has nothing left to do.
+///
+/// An Enter or a Tab cannot be taken back. So the type thread asks before each, under the same lock under which the
+/// gesture names its text: whichever comes first, from the gesture on it is known how many of them the host has.
 #[derive(Debug, Default)]
-pub struct Interrupt {
-    typing: AtomicU64,
-    unwanted: AtomicU64,
+pub struct Interrupt(Mutex<Progress>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    typing: Typing,
+    unwanted: Typing,
     /// What a gesture has named last.
-    named: AtomicU64,
+    named: Typing,
     /// Dictations whose end was typed.
-    finished: AtomicU64,
+    finished: u64,
+    /// Texts that belong to no dictation and were typed.
+    own: u64,
+    /// Enters and Tabs pressed for a dictation, and for a text that belongs to none.
+    pressed: [(Typing, u32); 2],
+    /// When the last texts were typed, the latest last.
+    typed: Deque<(Typing, Timestamp), TYPED_MAX>,
+}
+
+/// Every text that can be taken back, and as many that were taken back in between as anybody has patience for.
+const TYPED_MAX: usize = 4 * UNDO_DICTATIONS_MAX;
+
+/// What a gesture has stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// Nothing if the gesture is about whatever stands last when its turn comes.
+    pub what: Typing,
+    /// Of this so many Enters and Tabs were pressed; what stands before the last of them stays.
+    pub keys: u32,
 }
 
 impl Interrupt {
     /// Stop what is being typed now; if nothing is, do not type the dictation `last`, unless that was typed already.
-    /// Returns what this is about: nothing if it is about whatever stands last when its turn comes.
-    pub fn undo(&self, last: Option<u64>) -> Typing {
-        let typing = self.typing.load(Ordering::Relaxed);
-        let finished = self.finished.load(Ordering::Relaxed);
-        let last = last.filter(|&number| typing == NOTHING && number >= finished);
-        let named = last.map_or(typing, |number| Typing::Dictation(number).number());
+    /// Returns what this is about.
+    pub fn undo(&self, last: Option<u64>) -> Stopped {
+        let mut progress = self.progress();
+        let idle = progress.typing == Typing::Nothing;
+        let last = last.filter(|&number| idle && number >= progress.finished);
+        let what = last.map_or(progress.typing, Typing::Dictation);
         // A second gesture goes further back.
-        if named == NOTHING || self.named.swap(named, Ordering::Relaxed) == named {
-            return Typing::Nothing;
+        if what == Typing::Nothing || std::mem::replace(&mut progress.named, what) == what {
+            return Stopped::default();
         }
-        self.unwanted.store(named, Ordering::Relaxed);
-        Typing::by_number(named)
+        progress.unwanted = what;
+        let keys = progress.pressed.iter().find(|(of, _)| *of == what).map_or(0, |(_, keys)| *keys);
+        Stopped { what, keys }
+    }
+
+    /// Whether this was typed before `then`. No part of a dictation was before its end is.
+    pub fn was_typed_before(&self, what: Typing, then: Timestamp) -> bool {
+        let progress = self.progress();
+        let is_typed = match what {
+            Typing::Nothing => false,
+            Typing::Dictation(number) => number < progress.finished,
+            Typing::Own(number) => number < progress.own,
+        };
+        let at = progress.typed.iter().rev().find(|(text, _)| *text == what);
+        // One that is not remembered was typed before all that are.
+        is_typed && at.is_none_or(|(_, at)| *at < then)
     }
 
     /// This is being typed from now on; nothing while the host is away.
     pub(super) fn set_typing(&self, what: Typing) {
-        self.typing.store(what.number(), Ordering::Relaxed);
+        self.progress().typing = what;
+    }
+
+    /// Text of this was typed.
+    pub(super) fn set_typed(&self, what: Typing, at: Timestamp) {
+        let progress = &mut *self.progress();
+        match what {
+            Typing::Nothing => return,
+            Typing::Dictation(_) => {}
+            Typing::Own(number) => progress.own = number + 1,
+        }
+        match progress.typed.back_mut() {
+            Some(last) if last.0 == what => last.1 = at,
+            _ => {
+                if progress.typed.is_full() {
+                    progress.typed.pop_front();
+                }
+                // There is room now.
+                let _ = progress.typed.push_back((what, at));
+            }
+        }
     }
 
     /// So many dictations are over.
     pub(super) fn set_finished(&self, dictations: u64) {
-        self.finished.store(dictations, Ordering::Relaxed);
+        self.progress().finished = dictations;
     }
 
     /// Whether this is unwanted.
     pub(super) fn is_unwanted(&self, what: Typing) -> bool {
-        what != Typing::Nothing && self.unwanted.load(Ordering::Relaxed) == what.number()
+        self.progress().is_unwanted(what)
+    }
+
+    /// Whether an Enter or a Tab may be pressed for this; then it counts as pressed.
+    pub(super) fn may_press(&self, what: Typing) -> bool {
+        let mut progress = self.progress();
+        if progress.is_unwanted(what) {
+            return false;
+        }
+        let [dictation, own] = &mut progress.pressed;
+        let pressed = match what {
+            Typing::Nothing => return true,
+            Typing::Dictation(_) => dictation,
+            Typing::Own(_) => own,
+        };
+        if pressed.0 != what {
+            *pressed = (what, 0);
+        }
+        pressed.1 += 1;
+        true
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // Each change is complete by itself, so that a panic leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress {
+    fn is_unwanted(&self, what: Typing) -> bool {
+        what != Typing::Nothing && self.unwanted == what
     }
 }
 
@@ -95,24 +191,4 @@ pub enum Typing {
     /// Something that belongs to no dictation, by its number among the likes of it: [`Job::OwnWords`] and
     /// [`Job::Retype`], from 0.
     Own(u64),
-}
-
-const NOTHING: u64 = 0;
-
-impl Typing {
-    const fn number(self) -> u64 {
-        match self {
-            Self::Nothing => NOTHING,
-            Self::Dictation(number) => 2 * number + 2,
-            Self::Own(number) => 2 * number + 1,
-        }
-    }
-
-    const fn by_number(number: u64) -> Self {
-        match number {
-            NOTHING => Self::Nothing,
-            own if own % 2 == 1 => Self::Own(own / 2),
-            dictation => Self::Dictation(dictation / 2 - 1),
-        }
-    }
 }

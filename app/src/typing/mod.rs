@@ -12,11 +12,11 @@ mod thread;
 mod typist;
 
 pub use decode::LayoutDecoder;
-pub use job::{Interrupt, Job, Typing};
+pub use job::{Interrupt, Job, Stopped, Typing};
 pub use keymap::{CapsLock, Keymap, Stroke, UnicodeEntry, open_end};
 pub use pacing::{Pacing, Preset};
 pub use reports::{press, release};
-pub use thread::{Shared, TypeOptions, TypeThread};
+pub use thread::{Shared, TypeThread};
 pub use typist::{Moment, TypingOutcome, Typist};
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The type thread: does its jobs in order, and looks for the host while there are none.
 
+use std::cell::Cell;
+use std::str::Chars;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -15,25 +17,11 @@ use crate::listen::segmenter::Finished;
 use crate::liveness::Alive;
 use crate::metrics::DictationReport;
 use crate::pipeline::Fault;
-use crate::settings;
 use crate::status::{Cause, Status};
 
 /// How often a keyboard that has nothing to type looks for its host: the light tells of it before a person has
 /// wondered, and a host that was just plugged in is met before anybody has spoken.
 const MEET_HOST_INTERVAL: Duration = Duration::from_millis(250);
-
-/// What the settings say of it.
-#[derive(Clone, Copy, Debug)]
-pub struct TypeOptions {
-    /// What was typed longer ago is not taken back; zero for no limit.
-    pub undo_within: Duration,
-}
-
-impl From<&settings::Typing> for TypeOptions {
-    fn from(settings: &settings::Typing) -> Self {
-        Self { undo_within: settings.undo_within }
-    }
-}
 
 /// What the thread shares with others.
 #[derive(Clone, Copy)]
@@ -88,18 +76,13 @@ struct Failed(KeyboardError, usize);
 
 impl<'a> TypeThread<'a> {
     /// Nothing typed yet. `clock` is the typist's.
-    pub fn new(
-        typist: Typist<Box<dyn Keyboard>>,
-        clock: Arc<dyn Clock>,
-        options: TypeOptions,
-        shared: Shared<'a>,
-    ) -> Self {
+    pub fn new(typist: Typist<Box<dyn Keyboard>>, clock: Arc<dyn Clock>, shared: Shared<'a>) -> Self {
         Self {
             typist,
             clock,
             shared,
             away: AtomicBool::new(false),
-            history: History::new(options.undo_within),
+            history: History::new(),
             dictation: Dictation::default(),
             last: String::new(),
             own: 0,
@@ -137,12 +120,12 @@ impl<'a> TypeThread<'a> {
         match job {
             Job::Text(text) => self.type_of_dictation(&text),
             Job::Erase { chars } => {
-                let taken = self.history.erase(chars, self.clock.now());
+                let taken = self.history.erase(chars);
                 self.dictation.forget_last(taken.forgotten);
                 self.take_back(&taken.erased)
             }
             Job::Undo { newer } => {
-                let taken = self.history.undo(newer, self.clock.now());
+                let taken = self.history.undo(newer);
                 if newer == 0 {
                     self.dictation.forget_last(taken.forgotten);
                 }
@@ -161,6 +144,10 @@ impl<'a> TypeThread<'a> {
                 self.type_wanted("\n", Typing::Nothing).map(drop)
             }
             Job::OwnWords(words) => self.type_own(&words),
+            Job::Pacing(pacing) => {
+                self.typist.set_pacing(pacing);
+                Ok(())
+            }
             Job::Finished(mut report, finished) => {
                 self.finish(&mut report, &finished)?;
                 on_report(*report);
@@ -232,9 +219,9 @@ impl<'a> TypeThread<'a> {
 
     /// Press Backspace as often as this text takes.
     fn take_back(&mut self, text: &str) -> Result<(), Failed> {
-        let keymap = self.typist.keymap();
+        let keymap = *self.typist.keymap();
         let count = text.chars().map(|c| keymap.typed(c).count()).sum();
-        let asked = Asked { what: Typing::Nothing, shared: self.shared, away: &self.away };
+        let asked = Asked::new(Typing::Nothing, "", keymap, self.shared, &self.away);
         match self.typist.erase(count, |moment| asked.stop(moment), |is_away| asked.see_host(is_away)) {
             TypingOutcome::Done { .. } | TypingOutcome::Stopped { .. } => Ok(()),
             TypingOutcome::Failed { error, .. } => Err(Failed(error, 0)),
@@ -244,20 +231,21 @@ impl<'a> TypeThread<'a> {
     /// Type as much of a prepared text as is wanted, and remember that. Returns the same as [`Self::type_text`].
     fn type_wanted<'t>(&mut self, text: &'t str, what: Typing) -> Result<(&'t str, Option<Times>), Failed> {
         let (typed, times) = self.type_text(text, what)?;
-        let keymap = self.typist.keymap();
-        self.history.typed(typed, self.clock.now(), |c| does_more(keymap, c));
+        let keymap = *self.typist.keymap();
+        self.history.typed(typed, |c| does_more(&keymap, c));
+        self.shared.interrupt.set_typed(what, self.clock.now());
         Ok((typed, times))
     }
 
     /// A gesture kept this from being typed.
     fn remember_untyped(&mut self, text: &str) {
         let keymap = self.typist.keymap();
-        self.history.not_typed(text, self.clock.now(), |c| does_more(keymap, c));
+        self.history.not_typed(text, |c| does_more(keymap, c));
     }
 
     /// Type as much of a prepared text as is wanted. Returns that, and its times if all of it was.
     fn type_text<'t>(&mut self, text: &'t str, what: Typing) -> Result<(&'t str, Option<Times>), Failed> {
-        let asked = Asked { what, shared: self.shared, away: &self.away };
+        let asked = Asked::new(what, text, *self.typist.keymap(), self.shared, &self.away);
         asked.see_host(self.away.load(Ordering::Relaxed));
         let outcome =
             self.typist.type_text(text, |moment| asked.stop(moment), |is_away| asked.see_host(is_away));
@@ -289,7 +277,12 @@ impl<'a> TypeThread<'a> {
         let waiting = jobs.try_iter().map(|job| match job {
             Job::Text(text) => text.chars().count(),
             Job::OwnWords(words) => words.chars().count(),
-            Job::Erase { .. } | Job::Undo { .. } | Job::Retype | Job::Enter | Job::Finished(..) => 0,
+            Job::Erase { .. }
+            | Job::Undo { .. }
+            | Job::Retype
+            | Job::Enter
+            | Job::Finished(..)
+            | Job::Pacing(_) => 0,
         });
         Fault::Keyboard(error, self.untyped + untyped + waiting.sum::<usize>())
     }
@@ -313,11 +306,26 @@ fn does_more(keymap: &Keymap, c: char) -> bool {
 /// What the typist asks and tells while it types.
 struct Asked<'a> {
     what: Typing,
+    /// The characters that were not asked about yet.
+    left: Cell<Chars<'a>>,
+    keymap: Keymap,
     shared: Shared<'a>,
     away: &'a AtomicBool,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn new(what: Typing, text: &'a str, keymap: Keymap, shared: Shared<'a>, away: &'a AtomicBool) -> Self {
+        Self { what, left: Cell::new(text.chars()), keymap, shared, away }
+    }
+
+    /// The character before which the thread is asked.
+    fn next(&self) -> Option<char> {
+        let mut left = self.left.replace("".chars());
+        let next = left.next();
+        self.left.set(left);
+        next
+    }
+
     /// Told to stop, the thread goes on typing, but no longer waits for a host. A gesture stops it between two
     /// characters only, where it is known exactly what to take back.
     fn stop(&self, moment: Moment) -> bool {
@@ -325,9 +333,11 @@ impl Asked<'_> {
         let ending = self.shared.stop.load(Ordering::Relaxed);
         match moment {
             Moment::HostAway => ending,
-            Moment::BetweenCharacters => {
-                self.shared.interrupt.is_unwanted(self.what) || ending && self.away.load(Ordering::Relaxed)
+            Moment::BetweenCharacters if ending && self.away.load(Ordering::Relaxed) => true,
+            Moment::BetweenCharacters if self.next().is_some_and(|c| does_more(&self.keymap, c)) => {
+                !self.shared.interrupt.may_press(self.what)
             }
+            Moment::BetweenCharacters => self.shared.interrupt.is_unwanted(self.what),
         }
     }
 

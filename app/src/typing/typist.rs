@@ -97,6 +97,11 @@ impl<K: Keyboard> Typist<K> {
         &self.keymap
     }
 
+    /// Type at this pace from here on.
+    pub fn set_pacing(&mut self, pacing: Pacing) {
+        self.keys.pacing = pacing;
+    }
+
     /// Look for the host while there is nothing to type; whether it is there. See [`Keyboard::meet_host`].
     pub fn meet_host(&mut self) -> bool {
         let is_there = self.keys.keyboard.meet_host();

@@ -91,7 +91,7 @@ impl Delivered {
                 self.withdrawn += 1;
             }
             Work::Finished(_) => self.finished += 1,
-            Work::Report | Work::Undo(_) | Work::Retype | Work::Enter => {
+            Work::Report | Work::Undo(_) | Work::Retype | Work::Enter | Work::NextProfile => {
                 panic!("no part of the segmenter asks for that")
             }
         }

@@ -16,8 +16,6 @@ use crate::typing::Pacing;
 
 mod spoken;
 
-const OPTIONS: TypeOptions = TypeOptions { undo_within: Duration::from_secs(60) };
-
 fn text(text: &str) -> Job {
     Job::Text(Composed::try_from(text).unwrap())
 }
@@ -71,7 +69,6 @@ struct Bench {
     interrupt: Arc<Interrupt>,
     status: Status,
     events: Vec<Event>,
-    options: TypeOptions,
     stop: AtomicBool,
 }
 
@@ -83,7 +80,6 @@ impl Default for Bench {
             interrupt: Arc::default(),
             status: Status::default(),
             events: Vec::new(),
-            options: OPTIONS,
             stop: AtomicBool::new(false),
         }
     }
@@ -154,7 +150,7 @@ impl Bench {
             self.clock.advance(Duration::from_secs(1));
             texts.push(report.text);
         };
-        TypeThread::new(typist, clock, self.options, shared).run(receiver, &mut on_report)?;
+        TypeThread::new(typist, clock, shared).run(receiver, &mut on_report)?;
         self.status.set_ready();
         assert_eq!(self.status.light(Duration::ZERO), Light::Ready, "every piece of work was ended");
         Ok(texts)
@@ -242,14 +238,34 @@ fn enter_makes_undo_forget() {
     check(jobs, "One.\n");
 }
 
+/// Who asks for an undo must know how long ago that was; here it is told.
 #[test]
-fn a_minute_makes_undo_forget() {
-    let mut bench =
-        Bench { options: TypeOptions { undo_within: Duration::from_secs(2) }, ..Bench::default() };
-    let mut jobs = dictations(&["One.", " Two.", " Three."]);
-    jobs.extend([Job::Undo { newer: 0 }, Job::Undo { newer: 0 }, Job::Undo { newer: 0 }]);
+fn what_was_typed_has_its_time() {
+    let mut bench = Bench::default();
+    let mut jobs = dictations(&["One.", " Two."]);
+    jobs.extend([Job::OwnWords(" All is well.".into()), text(" Three.")]);
     bench.run(jobs).unwrap();
-    assert_eq!(bench.host.typed(), "One.");
+    let was_typed_before = |what, s| bench.interrupt.was_typed_before(what, Duration::from_secs(s));
+    let [first, second, third] = [0, 1, 2].map(Typing::Dictation);
+    assert_eq!([0, 1, 2].map(|s| was_typed_before(first, s)), [false, true, true]);
+    assert_eq!([0, 1, 2].map(|s| was_typed_before(second, s)), [false, false, true]);
+    assert_eq!([2, 3].map(|s| was_typed_before(Typing::Own(0), s)), [false, true]);
+    assert!(
+        ![third, Typing::Own(1)].iter().any(|what| was_typed_before(*what, 100)),
+        "not over, not typed yet"
+    );
+}
+
+#[test]
+fn the_pace_changes_in_the_place_where_it_was_asked_for() {
+    let mut bench = Bench::default();
+    let slow = Pacing::new(crate::typing::Preset::Safe, 10);
+    let mut jobs = dictations(&["Quick. "]);
+    jobs.extend([Job::Pacing(slow), text("ab"), finished(1), Job::Pacing(Pacing::UNPACED), text("cd")]);
+    bench.run(jobs).unwrap();
+    assert_eq!(bench.host.typed(), "Quick. abcd");
+    // Two dictations of a second each; a tenth of a second after each slow key but what follows unpaced.
+    assert_eq!(bench.clock.now().as_millis(), 2000 + 100 + 20);
 }
 
 #[test]
@@ -429,7 +445,7 @@ fn the_first_report_comes_soon() {
         let (status, stop, interrupt) = (&bench.status, &bench.stop, &bench.interrupt);
         scope.spawn(move || {
             let shared = Shared { status, stop, interrupt, alive: &alive };
-            TypeThread::new(typist, clock, OPTIONS, shared).run(&receiver, &mut |_| typed.send(()).unwrap())
+            TypeThread::new(typist, clock, shared).run(&receiver, &mut |_| typed.send(()).unwrap())
         });
         for number in 0..TEXTS {
             status.begin_work();

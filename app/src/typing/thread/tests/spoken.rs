@@ -1,6 +1,8 @@
 //! Whatever is spoken and whenever a gesture comes: the host has what the composer believes it has.
 
 use super::*;
+use crate::settings::{Settings, Snippet};
+use crate::typing::Stopped;
 
 /// A job of the property tests: `Text` with a number that makes it unique.
 #[derive(Clone, Debug)]
@@ -114,7 +116,6 @@ proptest! {
     ) {
         let (jobs, expected) = jobs_and_text(&steps);
         let mut bench = Bench { host: ScriptedKeyboard::with_absences(absences), ..Bench::default() };
-        bench.options.undo_within = Duration::ZERO;
         bench.run(jobs).unwrap();
         prop_assert_eq!(bench.host.typed(), expected);
     }
@@ -165,8 +166,7 @@ proptest! {
 /// Texts that are typed as fewer characters than they are written with are counted as they are typed.
 #[test]
 fn emoji_and_accents_are_taken_back_exactly() {
-    let snippet =
-        |(spoken, text): (&str, &str)| settings::Snippet { spoken: spoken.into(), text: text.into() };
+    let snippet = |(spoken, text): (&str, &str)| Snippet { spoken: spoken.into(), text: text.into() };
     let snippets = [
         ("my job", "I am a \u{1f469}\u{200d}\u{1f4bb}"),
         ("my thumb", "Fine \u{1f44d}\u{fe0f}"),
@@ -174,7 +174,7 @@ fn emoji_and_accents_are_taken_back_exactly() {
         ("my sign", "x\u{302}\u{301}y x\u{302}\u{301}y"),
         ("my mark", "\u{301}z a"),
     ];
-    let settings = settings::Settings { snippets: snippets.map(snippet).into(), ..Default::default() };
+    let settings = Settings { snippets: snippets.map(snippet).into(), ..Default::default() };
     for said in snippets.map(|(spoken, _)| spoken).into_iter().chain(["Nai\u{308}ve Zoe\u{308} here."]) {
         for taken_back in [1, 2] {
             let mut talk = Talk::new(&settings);
@@ -191,9 +191,84 @@ fn emoji_and_accents_are_taken_back_exactly() {
     }
 }
 
+/// What a gesture stops after so many reports of these dictations, if there are as many; and what stands on the host
+/// when others were spoken after it, which is what the composer believes.
+fn after_gesture(said: &[&str], reports: usize, then: &[&str]) -> Option<(Stopped, String)> {
+    let stopped = Arc::new(std::sync::Mutex::new(None));
+    let host_after = |talk: &Talk| {
+        let (mut bench, stopped) = (Bench::default(), Arc::clone(&stopped));
+        let (interrupt, last) = (Arc::clone(&bench.interrupt), said.len() as u64 - 1);
+        let gesture = move || *stopped.lock().unwrap() = Some(interrupt.undo(Some(last)));
+        bench.events.push((reports, Box::new(gesture)));
+        bench.run(talk.clone_jobs()).unwrap();
+        bench.host.typed()
+    };
+    let mut talk = Talk::default();
+    said.iter().for_each(|said| talk.say(said));
+    host_after(&talk);
+    let stopped = (*stopped.lock().unwrap())?;
+    let actions = talk.composer.undone(stopped);
+    talk.act(actions);
+    then.iter().for_each(|said| talk.say(said));
+    let actions = talk.composer.time_is_up();
+    talk.act(actions);
+    let host = host_after(&talk);
+    assert_eq!(host, talk.composer.text(), "{stopped:?}");
+    Some((stopped, host))
+}
+
+/// What was not pressed is not counted on.
+#[test]
+fn what_stands_before_an_enter_that_was_pressed_stays() {
+    let said = ["One is here.", "Milk. New line. Eggs and bread."];
+    let mut seen = [0, 0];
+    for reports in 1.. {
+        let Some((stopped, once)) = after_gesture(&said, reports, &["Two is there."]) else { break };
+        let twice = after_gesture(&said, reports, &["Two is there.", "Scratch that."]).map(|(_, host)| host);
+        let expected = match stopped {
+            Stopped { what: Typing::Dictation(1), keys: 0 } => ["One is here. Two is there.", "One is here."],
+            Stopped { what: Typing::Dictation(1), keys: 1 } => {
+                ["One is here. Milk\nTwo is there.", "One is here. Milk\n"]
+            }
+            _ => continue,
+        };
+        assert_eq!([once, twice.unwrap_or_default()], expected, "after {reports} reports");
+        seen[stopped.keys as usize] += 1;
+    }
+    assert!(seen.iter().all(|count| *count > 3), "{seen:?}");
+}
+
+/// The time runs from when the host has got it.
+#[test]
+fn text_that_waited_can_be_taken_back_for_as_long_as_any_other() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    // Some 50 ms each: the host is away for three minutes.
+    let absences = || vec![true; 3600];
+    for (minutes_later, expected) in [(0, ""), (2, "We are at home.")] {
+        let mut talk = Talk::default();
+        talk.say("We are at home.");
+        let actions = talk.composer.time_is_up();
+        talk.act(actions);
+        let mut bench = Bench { host: ScriptedKeyboard::with_absences(absences()), ..Bench::default() };
+        bench.run(talk.clone_jobs()).unwrap();
+        assert!(bench.clock.now() > 2 * MINUTE);
+        let then = bench.clock.now() + minutes_later * MINUTE - MINUTE;
+        talk.composer.forget_old(|what| bench.interrupt.was_typed_before(what, then));
+        talk.say("Scratch that.");
+        let mut bench = Bench { host: ScriptedKeyboard::with_absences(absences()), ..Bench::default() };
+        bench.run(talk.clone_jobs()).unwrap();
+        assert_eq!([&*bench.host.typed(), talk.composer.text()], [expected; 2]);
+    }
+}
+
 /// Dictations of one transcript each; one has no words.
-const SAID: [&str; 8] = [
+const SAID: [&str; 13] = [
     "We are at home.",
+    "Milk. New line. Eggs and bread.",
+    "We are here. New paragraph.",
+    "Name. Tab. Town. Tab. Street.",
+    "See you at eight. Press enter.",
+    "New line.",
     "And we are well today.",
     "It is late already, and so we go.",
     "Scratch that.",
@@ -211,12 +286,12 @@ struct Talk {
 
 impl Default for Talk {
     fn default() -> Self {
-        Self::new(&settings::Settings::default())
+        Self::new(&Settings::default())
     }
 }
 
 impl Talk {
-    fn new(settings: &settings::Settings) -> Self {
+    fn new(settings: &Settings) -> Self {
         Self { composer: Composer::new(settings), jobs: Vec::new() }
     }
 
@@ -244,7 +319,7 @@ impl Talk {
                 ended += 1;
                 Some(finished(ended - 1))
             }
-            Action::Profile(_) => None,
+            Action::Profile(_) => Some(Job::Pacing(Pacing::UNPACED)),
         };
         self.jobs.iter().filter_map(job).collect()
     }
