@@ -134,14 +134,13 @@ impl Keymap {
         self.entry
     }
 
-    /// The text as its characters are to be typed: composed (NFC), each line end one character, without a byte order
-    /// mark. What only changes the look of the character before it and cannot be typed is left out: accents that
+    /// The text as its characters are to be typed: composed (NFC), each line end `\n`, without a byte order mark. What only changes the look of the character before it and cannot be typed is left out: accents that
     /// compose with nothing, variation selectors, joiners of emoji. Prepared once more, it stays as it is.
     #[must_use]
     pub fn prepare<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let composed = is_nfc_quick(text.chars()) == IsNormalized::Yes;
-        if composed && !text.contains(|c| c == '\r' || changes_look(c)) {
+        if composed && !text.contains(|c| plain::line_end(c).is_some() || changes_look(c)) {
             return text.into();
         }
         let mut prepared = String::with_capacity(text.len());
@@ -151,7 +150,7 @@ impl Keymap {
             let follows = prepared.ends_with(|before: char| !before.is_control());
             let bare = changes_look(c) && follows && !self.has(c) && !self.entry.enters(c, self.layout);
             if !line_end && !bare {
-                prepared.push(c);
+                prepared.push(plain::line_end(c).unwrap_or(c));
             }
         }
         // Without what was left out, others may compose.
