@@ -95,19 +95,24 @@ fn type_pieces(
 ) -> Result<bool, Refusal> {
     let stop = || stopping.load(Ordering::Relaxed);
     let mut joints = Joints::default();
-    let mut ended = false;
+    let mut end = None;
+    let mut remaining = 0;
     while !stop() {
-        if ended {
-            return Ok(false);
+        if let Some(end) = end {
+            return end;
         }
         let piece = match input.recv_timeout(IDLE) {
-            Ok(piece) => joints.whole(piece.map_err(|error| format!("standard input: {error}"))?),
+            Ok(Ok(piece)) => joints.whole(piece),
+            Ok(Err(error)) => {
+                end = Some(Err(format!("standard input: {error}").into()));
+                joints.rest()
+            }
             Err(RecvTimeoutError::Timeout) => {
                 typist.meet_host();
                 joints.rest()
             }
             Err(RecvTimeoutError::Disconnected) => {
-                ended = true;
+                end = Some(Ok(false));
                 joints.rest()
             }
         };
@@ -116,15 +121,24 @@ fn type_pieces(
         };
         match typist.type_text(&keymap.prepare(&piece), |_| stop(), host_away) {
             TypingOutcome::Done { .. } => {}
-            TypingOutcome::Stopped { remaining } => {
-                eprintln!("oratype: interrupted; {remaining} characters that were read were not typed");
-            }
+            TypingOutcome::Stopped { remaining: of_piece } => remaining = of_piece,
             TypingOutcome::Failed { error, remaining } => {
-                return Err(format!("{error}; {remaining} characters that were read were not typed").into());
+                let untyped = remaining + waiting(&mut joints, input);
+                return Err(format!("{error}; {untyped} characters that were read were not typed").into());
             }
         }
     }
+    let untyped = remaining + waiting(&mut joints, input);
+    if untyped > 0 {
+        eprintln!("oratype: interrupted; {untyped} characters that were read were not typed");
+    }
     Ok(true)
+}
+
+/// Characters that were read and have not come to the typist.
+fn waiting(joints: &mut Joints, input: &Receiver<io::Result<String>>) -> usize {
+    let queued = input.try_iter().flatten().map(|piece| piece.chars().count()).sum::<usize>();
+    queued + joints.rest().chars().count()
 }
 
 /// Where pieces of the input meet.
@@ -157,19 +171,27 @@ impl Joints {
     }
 }
 
+/// What some editors put before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Hand on `input` piece by piece, until it ends or nobody wants more.
 fn read(mut input: impl Read, pieces: &SyncSender<io::Result<String>>) {
     let mut bytes = Vec::with_capacity(PIECE_BYTES);
     let mut buffer = [0; PIECE_BYTES];
+    let mut at_start = true;
     loop {
         let piece = match input.read(&mut buffer) {
             Ok(length) => {
                 bytes.extend_from_slice(&buffer[..length]);
                 let end = length == 0;
-                let text = take_text(&mut bytes, end);
+                let mut text = take_text(&mut bytes, end);
                 if end && text.is_empty() {
                     return;
                 }
+                if at_start && text.starts_with(BYTE_ORDER_MARK) {
+                    text.remove(0);
+                }
+                at_start &= text.is_empty();
                 Ok(text)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -3,14 +3,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use heapless::Deque;
+use heapless::{Deque, HistoryBuf};
 use oratype_hal::time::Timestamp;
 
 use super::Pacing;
 use crate::compose::Composed;
 use crate::listen::segmenter::Finished;
 use crate::metrics::DictationReport;
-use crate::sizes::UNDO_DICTATIONS_MAX;
+use crate::sizes::{JOBS_QUEUED, UNDO_DICTATIONS_MAX};
 
 /// From the recognise thread to the type thread.
 ///
@@ -59,9 +59,9 @@ pub struct Interrupt(Mutex<Progress>);
 #[derive(Debug, Default)]
 struct Progress {
     typing: Typing,
-    unwanted: Typing,
-    /// What a gesture has named last.
-    named: Typing,
+    /// What gestures have named. Some of it may not have come to the type thread yet; what has passed there long ago
+    /// makes room.
+    unwanted: HistoryBuf<Typing, UNWANTED_MAX>,
     /// Dictations whose end was typed.
     finished: u64,
     /// Texts that belong to no dictation and were typed.
@@ -74,6 +74,9 @@ struct Progress {
 
 /// Every text that can be taken back, and as many that were taken back in between as anybody has patience for.
 const TYPED_MAX: usize = 4 * UNDO_DICTATIONS_MAX;
+
+/// Every dictation that can wait to be typed while the host is away.
+const UNWANTED_MAX: usize = JOBS_QUEUED / 2;
 
 /// What a gesture has stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,10 +96,10 @@ impl Interrupt {
         let last = last.filter(|&number| idle && number >= progress.finished);
         let what = last.map_or(progress.typing, Typing::Dictation);
         // A second gesture goes further back.
-        if what == Typing::Nothing || std::mem::replace(&mut progress.named, what) == what {
+        if what == Typing::Nothing || progress.is_unwanted(what) {
             return Stopped::default();
         }
-        progress.unwanted = what;
+        progress.unwanted.write(what);
         let keys = progress.pressed.iter().find(|(of, _)| *of == what).map_or(0, |(_, keys)| *keys);
         Stopped { what, keys }
     }
@@ -176,7 +179,7 @@ impl Interrupt {
 
 impl Progress {
     fn is_unwanted(&self, what: Typing) -> bool {
-        what != Typing::Nothing && self.unwanted == what
+        what != Typing::Nothing && self.unwanted.contains(&what)
     }
 }
 

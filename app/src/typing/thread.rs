@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use oratype_hal::hid::{Keyboard, KeyboardError, usage};
+use oratype_hal::hid::{Keyboard, KeyboardError};
 use oratype_hal::time::{Clock, Timestamp};
 
 use super::history::History;
@@ -300,7 +300,7 @@ impl Dictation {
 
 /// Whether a character does more than to make text.
 fn does_more(keymap: &Keymap, c: char) -> bool {
-    keymap.strokes(c).any(|stroke| matches!(stroke.usage, usage::ENTER | usage::TAB))
+    keymap.typed(c).any(|typed| matches!(typed, '\n' | '\t'))
 }
 
 /// What the typist asks and tells while it types.

@@ -73,11 +73,14 @@ impl Desktop {
         }
     }
 
-    /// Reads until all of `expected` is there, or nothing comes any more.
+    /// Reads until all of `expected` is there, every key is up and nothing is typed any more; or nothing comes.
     fn read(&mut self, expected: &str, typing: &AtomicBool) -> String {
         let mut text = String::new();
         let mut last = Instant::now();
-        while text.len() < expected.len() && (typing.load(Ordering::Relaxed) || last.elapsed() < PATIENCE) {
+        let mut down = 0_usize;
+        let goes_on =
+            |text: &str, down| text.len() < expected.len() || down > 0 || typing.load(Ordering::Relaxed);
+        while goes_on(&text, down) && last.elapsed() < PATIENCE {
             let _ = poll(&mut [PollFd::new(self.device.as_fd(), PollFlags::POLLIN)], 10_u8);
             let Ok(events) = self.device.fetch_events() else { continue };
             for event in events {
@@ -85,6 +88,7 @@ impl Desktop {
                     EventSummary::Key(_, key, value @ 0..=1) => {
                         let code = u8::try_from(key.0).expect("a key of a keyboard");
                         self.host.key(code, value == 1);
+                        down = if value == 1 { down + 1 } else { down.saturating_sub(1) };
                         last = Instant::now();
                     }
                     EventSummary::Synchronization(_, SynchronizationCode::SYN_DROPPED, _) => {
@@ -122,6 +126,7 @@ fn round_trip(udc: &str, data: &Data, (name, method): (&str, UnicodeEntry), caps
         desktop.read(&expected, &typing)
     });
     assert_same(&typed, &expected);
+    assert_eq!(desktop.host.locks().0, caps_lock, "{name}: Caps Lock is as it was");
     println!("{name} {method:?}, Caps Lock {caps_lock}: {} characters", expected.chars().count());
 }
 

@@ -134,11 +134,11 @@ impl Keymap {
         self.entry
     }
 
-    /// The text as its characters are to be typed: composed (NFC), each line end `\n`, without a byte order mark. What only changes the look of the character before it and cannot be typed is left out: accents that
-    /// compose with nothing, variation selectors, joiners of emoji. Prepared once more, it stays as it is.
+    /// The text as its characters are to be typed: composed (NFC), each line end `\n`. What only changes the look of the
+    /// character before it and cannot be typed is left out: accents that compose with nothing, variation selectors,
+    /// joiners of emoji. Prepared once more, it stays as it is.
     #[must_use]
     pub fn prepare<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let composed = is_nfc_quick(text.chars()) == IsNormalized::Yes;
         if composed && !text.contains(|c| plain::line_end(c).is_some() || changes_look(c)) {
             return text.into();

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{TrySendError, sync_channel};
 
 use oratype_hal::hid::conformance::ScriptedKeyboard;
-use oratype_hal::hid::{HostLeds, Report};
+use oratype_hal::hid::{HostLeds, Report, usage};
 use oratype_hal::time::{MonotonicClock, SimulatedClock};
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ use crate::compose::{Action, Composed, Composer};
 use crate::liveness::{Liveness, Role};
 use crate::sizes::JOBS_QUEUED;
 use crate::status::Light;
-use crate::typing::Pacing;
+use crate::typing::{Pacing, UnicodeEntry};
 
 mod spoken;
 
@@ -461,4 +461,13 @@ fn the_first_report_comes_soon() {
     took.sort();
     assert_eq!(took.len(), TEXTS);
     eprintln!("from text to first report: median {:?}, 95 % {:?}", took[TEXTS / 2], took[TEXTS * 95 / 100]);
+}
+
+#[test]
+fn enter_and_tab_do_more_than_to_make_text_on_every_layout() {
+    for layout in oratype_layouts::Layout::all() {
+        let keymap = Keymap::new(layout, UnicodeEntry::None, true);
+        let all_do = ['\n', '\t'].into_iter().all(|c| does_more(&keymap, c) == layout.types(c));
+        assert!(all_do && !does_more(&keymap, 'a'), "{layout:?}");
+    }
 }

@@ -238,6 +238,22 @@ fn what_stands_before_an_enter_that_was_pressed_stays() {
     assert!(seen.iter().all(|count| *count > 3), "{seen:?}");
 }
 
+/// Each of two gestures stops what it is about, even if nothing of either was typed yet.
+#[test]
+fn a_gesture_does_not_undo_the_one_before() {
+    let (mut talk, mut bench) = (Talk::default(), Bench::default());
+    talk.say("One is here.");
+    for (number, said) in [(1, "Milk. New line. Eggs and bread."), (2, "Two is there.")] {
+        talk.say(said);
+        let stopped = bench.interrupt.undo(Some(number));
+        assert_eq!(stopped, Stopped { what: Typing::Dictation(number), keys: 0 });
+        let actions = talk.composer.undone(stopped);
+        talk.act(actions);
+    }
+    bench.run(talk.clone_jobs()).unwrap();
+    assert_eq!([&*bench.host.typed(), talk.composer.text()], ["One is here."; 2]);
+}
+
 /// The time runs from when the host has got it.
 #[test]
 fn text_that_waited_can_be_taken_back_for_as_long_as_any_other() {
