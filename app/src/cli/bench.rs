@@ -137,8 +137,7 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
     // Nor what the recordings have to do with each other.
     settings.ignore_the_clock();
     if args.pace == Pace::Fast {
-        settings.typing.pacing = "fast".into();
-        settings.typing.characters_per_second = 0;
+        settings.ignore_the_pacing();
     }
     let (board, _) = parts::board(args.common.board.as_deref())?;
     let mut recogniser = parts::recogniser(&args.common, &board, &settings);

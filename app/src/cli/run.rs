@@ -92,8 +92,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Refusal> {
         }
     };
     if from_wav && args.pace == Pace::Fast {
-        settings.typing.pacing = "fast".into();
-        settings.typing.characters_per_second = 0;
+        settings.ignore_the_pacing();
     }
     let (reports, finished) = channel();
     let mut pipeline = Pipeline::start(

@@ -1,5 +1,6 @@
 //! What was said and is not meant to be written: sounds of hesitation, and words begun twice.
 
+use super::casing::upper;
 use super::rules::Rules;
 use super::tokens::Token;
 
@@ -56,9 +57,10 @@ fn drop_where(tokens: &mut Vec<Token<'_>>, dropped: impl Fn(&[Token<'_>], usize)
         // It may have had the capital of the sentence, as the next word now has.
         let large = gone.word.chars().next().is_some_and(char::is_uppercase);
         if let Some(next) = tokens.get_mut(at).filter(|_| large) {
-            let mut chars = next.word.chars();
-            if let Some(first) = chars.next().filter(|first| first.is_lowercase()) {
-                let word = first.to_uppercase().chain(chars).collect();
+            let second = next.word.char_indices().nth(1).map_or(next.word.len(), |(at, _)| at);
+            let (first, rest) = next.word.split_at(second);
+            if first.starts_with(char::is_lowercase) {
+                let word = upper(first) + rest;
                 next.rewrite(word);
             }
         }

@@ -10,6 +10,7 @@
 //!
 //! Architecture invariant: text that was typed is taken back only because the speaker asked for it.
 
+mod casing;
 mod clean;
 mod field;
 mod parse;
@@ -126,9 +127,20 @@ impl Composer {
     /// What to do for a transcript of the present dictation, which begins with it if none is under way.
     pub fn compose(&mut self, transcript: &str) -> Vec<Action> {
         let mut actions = Vec::new();
+        // Prepared as it is in the middle of a text.
+        let transcript = format!(" {transcript}");
+        let transcript = self.keymap.prepare(&transcript);
+        let mut left = Some(0);
+        while let Some(from) = left {
+            let tokens = tokens::tokens(&transcript).split_off(from);
+            left = self.compose_words(tokens, &mut actions);
+        }
+        actions
+    }
+
+    /// Where a profile is named among the words, those behind it are left for its rules: the number of the first.
+    fn compose_words(&mut self, mut tokens: Vec<Token<'_>>, actions: &mut Vec<Action>) -> Option<usize> {
         let rules = self.rules();
-        let transcript = self.keymap.prepare(transcript);
-        let mut tokens = tokens::tokens(&transcript);
         clean::clean(&mut tokens, &rules);
         if rules.written_forms {
             written::rewrite(&mut tokens);
@@ -137,15 +149,15 @@ impl Composer {
         let (snippets, profiles) = (Arc::clone(&self.snippets), Arc::clone(&self.names));
         let known = Known { snippets: &snippets, profiles: &profiles, all_caps: self.writer.is_all_caps() };
         let items = parse(&tokens, rules.commands, known);
-        let Some(first) = items.first() else { return actions };
+        let first = items.first()?;
 
         let held = self.writer.holds_stop();
         let settled = held && !carries_on(first, &tokens);
         let waited = std::mem::take(&mut self.waits);
         if waited {
             self.writer.settle(settled);
-            self.flush(&mut actions);
-            self.finish(&mut actions);
+            self.flush(actions);
+            self.finish(actions);
         }
         if !std::mem::replace(&mut self.dictating, true) {
             self.begin(held && !(waited && settled), !rules.space_between);
@@ -154,10 +166,10 @@ impl Composer {
         if !waited {
             self.writer.settle(settled);
         }
-        self.write(&items, &tokens, &mut actions);
-        self.flush(&mut actions);
+        let left = self.write(&items, &tokens, actions);
+        self.flush(actions);
         self.writer.trim();
-        actions
+        left
     }
 
     /// The dictation is over. Without [`Action::Finish`] at the end of what is to be done, more may come: see
@@ -336,9 +348,15 @@ impl Composer {
         actions.push(Action::Retype);
     }
 
-    fn write(&mut self, items: &[Item<'_>], tokens: &[Token<'_>], actions: &mut Vec<Action>) {
+    /// Up to the name of a profile: then the number of the word behind it.
+    fn write(
+        &mut self,
+        items: &[Item<'_>],
+        tokens: &[Token<'_>],
+        actions: &mut Vec<Action>,
+    ) -> Option<usize> {
+        let rules = self.rules();
         for (number, item) in items.iter().enumerate() {
-            let rules = self.rules();
             let at = item.at();
             let closing: &str = &tokens[at.end - 1].closing;
             let is_last = number + 1 == items.len();
@@ -358,15 +376,18 @@ impl Composer {
                 }
                 Item::Profile { number, .. } => {
                     self.writer.end_segment(&rules);
+                    self.writer.settle(true);
                     self.flush(actions);
                     self.change_profile(*number, actions);
+                    return Some(tokens[at.end - 1].number + 1);
                 }
                 Item::Command { does, .. } => {
                     self.obey(*does, if is_last { closing } else { "" }, &rules, actions);
                 }
             }
         }
-        self.writer.end_segment(&self.rules());
+        self.writer.end_segment(&rules);
+        None
     }
 
     /// `closing`: what the recogniser has put behind it, if nothing follows.

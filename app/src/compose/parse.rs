@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::phrases::Phrases;
 use super::rules::Commands;
-use super::table::{Command, Does, Guard, MISHEARD, Near, commands};
+use super::table::{Command, Does, Guard, MISHEARD, MISHEARD_AS_WORDS, Near, commands};
 use super::tokens::{Token, phrase_key};
 use super::{spell, words};
 
@@ -47,12 +47,23 @@ pub(super) struct Known<'s> {
     pub all_caps: bool,
 }
 
+/// A phrase for a command.
+#[derive(Debug, Clone, Copy)]
+struct Spoken {
+    command: &'static Command,
+    /// It may as well be what the words say.
+    is_words: bool,
+}
+
 /// The commands by what is said.
-static SPOKEN: LazyLock<Phrases<&Command>> = LazyLock::new(|| {
+static SPOKEN: LazyLock<Phrases<Spoken>> = LazyLock::new(|| {
     let forms = |command: &'static Command| {
-        let misheard = MISHEARD.iter().filter(|(_, said)| command.spoken.contains(said));
-        let spoken = command.spoken.iter().chain(misheard.map(|(heard, _)| heard));
-        spoken.map(move |spoken| (phrase_key(spoken).into(), command))
+        let heard = move |list: &'static [(&str, &str)]| {
+            list.iter().filter(|(_, said)| command.spoken.contains(said)).map(|(heard, _)| heard)
+        };
+        let sure = command.spoken.iter().chain(heard(&MISHEARD)).map(|spoken| (spoken, false));
+        let spoken = sure.chain(heard(&MISHEARD_AS_WORDS).map(|spoken| (spoken, true)));
+        spoken.map(move |(spoken, is_words)| (phrase_key(spoken).into(), Spoken { command, is_words }))
     };
     Phrases::new(commands().flat_map(forms))
 });
@@ -118,9 +129,9 @@ impl<'s> Parser<'_, 's> {
 
     /// The command that begins at this word, if there is one; with `guarded` only if it is not meant as words.
     fn command(&self, start: usize, guarded: bool) -> Option<Vec<Item<'s>>> {
-        let (length, command) = SPOKEN.longest(&self.tokens[start..])?;
-        let end = start + length;
-        if guarded && !self.is_meant(command, start..end) {
+        let (length, spoken) = SPOKEN.longest(&self.tokens[start..])?;
+        let (end, command) = (start + length, spoken.command);
+        if guarded && !self.is_meant(*spoken, start..end) {
             return None;
         }
         let rest = &self.tokens[end..];
@@ -168,11 +179,12 @@ impl<'s> Parser<'_, 's> {
 
     /// Whether one of these words begins a command that does this.
     fn is_said(&self, at: Range<usize>, does: impl Fn(Does) -> bool) -> bool {
-        at.into_iter().any(|at| SPOKEN.longest(&self.tokens[at..]).is_some_and(|found| does(found.1.does)))
+        at.into_iter()
+            .any(|at| SPOKEN.longest(&self.tokens[at..]).is_some_and(|(_, spoken)| does(spoken.command.does)))
     }
 
     /// Whether these words are said as a command.
-    fn is_meant(&self, command: &Command, at: Range<usize>) -> bool {
+    fn is_meant(&self, Spoken { command, is_words }: Spoken, at: Range<usize>) -> bool {
         let before = at.start.checked_sub(1).map(|index| &self.tokens[index]);
         let after = self.tokens.get(at.end);
         let last = &self.tokens[at.end - 1];
@@ -180,7 +192,11 @@ impl<'s> Parser<'_, 's> {
         let pause_after = after.is_none() || last.ends_clause();
         // No mark can stand behind "the" or "and".
         let is_mark = matches!(command.does, Does::Mark(_));
-        if is_mark && !pause_before && before.is_some_and(|token| words::is_unfinished(&token.key)) {
+        let unfinished = || {
+            let further = at.start.checked_sub(2).map(|index| self.tokens[index].key.as_str());
+            before.is_some_and(|token| words::is_unfinished(further, &token.key))
+        };
+        if is_mark && !pause_before && unfinished() {
             return false;
         }
         // What was opened is closed.
@@ -188,6 +204,9 @@ impl<'s> Parser<'_, 's> {
             && self.is_said(0..at.start, |does| matches!(does, Does::Open(_) | Does::AllCaps))
         {
             return true;
+        }
+        if is_words && !(pause_before && pause_after) {
+            return false;
         }
         let beside = |near: &Near, shared: bool| {
             let named = |token: &Token<'_>| {
@@ -211,7 +230,7 @@ impl<'s> Parser<'_, 's> {
                 begins && (pause_after || matches!(command.does, Does::Profile))
             }
             Guard::Edit => {
-                let certain = pause_before || at.len() > 2;
+                let certain = pause_before || command.does != Does::ScratchThat;
                 certain && pause_after && !self.is_conditional(at.start)
             }
             Guard::End(near) => after.is_none() && !beside(near, true) && !self.is_conditional(at.start),

@@ -73,7 +73,7 @@ pub(super) enum Guard {
     Clause,
     /// From the beginning of a sentence to a pause.
     Sentence,
-    /// Before a pause, but not where the sentence tells when to do so. A phrase of one or two words needs a pause
+    /// Before a pause, but not where the sentence tells when to do so. What takes back more than it names needs a pause
     /// before it too.
     Edit,
     /// At the very end, but not where the sentence tells when to do so, or joins it to something else to do.
@@ -259,15 +259,19 @@ commands! {
 }
 
 /// What Whisper makes of a command now and then, and what was said.
-pub(super) const MISHEARD: [(&str, &str); 9] = [
-    ("explanation mark", "exclamation mark"),
+pub(super) const MISHEARD: [(&str, &str); 4] = [
     ("explimation mark", "exclamation mark"),
-    ("quest and mark", "question mark"),
-    ("fill stop", "full stop"),
     ("filstop", "full stop"),
-    ("scratch the hat", "scratch that"),
     ("semi colan", "semicolon"),
     ("hypen", "hyphen"),
+];
+
+/// The same in words that people also say as such: commands between two pauses only.
+pub(super) const MISHEARD_AS_WORDS: [(&str, &str); 5] = [
+    ("explanation mark", "exclamation mark"),
+    ("quest and mark", "question mark"),
+    ("fill stop", "full stop"),
+    ("scratch the hat", "scratch that"),
     ("and caps", "end caps"),
 ];
 

@@ -7,11 +7,12 @@ use crate::settings::Snippet;
 use crate::typing::{Stopped, Typing};
 
 /// The snippets that the rows speak of.
-const SNIPPETS: [(&str, &str); 4] = [
+const SNIPPETS: [(&str, &str); 5] = [
     ("my address", "1 High Street\nSmalltown"),
     ("my mail", "jo@example.com"),
     ("brb", "be right back"),
     ("comma comma", "twice"),
+    ("my food", "πρωτεΐνη"),
 ];
 
 fn settings_with_snippets() -> Settings {
@@ -342,6 +343,10 @@ proptest! {
                 open_ends -= i32::from(*action == Action::Finish);
                 let before = field.text().chars().count();
                 field.apply(action);
+                if matches!(action, Action::Type(_)) {
+                    // As the type thread would have it.
+                    prop_assert_eq!(&composer.keymap.prepare(field.text()), field.text());
+                }
                 if let Action::Erase(chars) = action {
                     prop_assert_eq!(field.text().chars().count() + chars, before, "{:?}", actions);
                 }

@@ -19,13 +19,13 @@ pub(super) struct Token<'a> {
     pub closing: Cow<'a, str>,
     /// The word as it is looked up: lower case, plain apostrophes, a space for each hyphen.
     pub key: String,
+    /// Which one it is in the transcript, counted from 0; the last one if it was made of several.
+    pub number: usize,
 }
 
 impl<'a> Token<'a> {
-    fn new(opening: &'a str, word: impl Into<Cow<'a, str>>, closing: impl Into<Cow<'a, str>>) -> Self {
-        let word = word.into();
-        let key = key(&word);
-        Self { opening, word, closing: closing.into(), key }
+    fn new(opening: &'a str, word: &'a str, closing: &'a str, number: usize) -> Self {
+        Self { opening, word: word.into(), closing: closing.into(), key: key(word), number }
     }
 
     /// Put other words in the place of this one.
@@ -85,7 +85,7 @@ pub(super) fn tokens(transcript: &str) -> Vec<Token<'_>> {
         let word = inner.trim_end_matches(CLOSING);
         let closing = &inner[word.len()..];
         if word.contains(char::is_alphanumeric) {
-            tokens.push(Token::new(opening, word, closing));
+            tokens.push(Token::new(opening, word, closing, tokens.len()));
         } else if word.is_empty() {
             // Punctuation by itself belongs to the word before it; a dash is kept apart, others are not.
             if let Some(last) = tokens.last_mut() {
@@ -93,7 +93,7 @@ pub(super) fn tokens(transcript: &str) -> Vec<Token<'_>> {
                 last.closing = format!("{}{space}{written}", last.closing).into();
             }
         } else if word.chars().any(|c| c.is_ascii_punctuation() || "€£°§©".contains(c)) {
-            tokens.push(Token::new(opening, word, closing));
+            tokens.push(Token::new(opening, word, closing, tokens.len()));
         }
     }
     tokens

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use super::written;
+
 /// A noun must follow these, so the phrase behind one is no command.
 const DETERMINERS: [&str; 14] = [
     "a", "an", "the", "every", "each", "my", "your", "his", "our", "their", "its", "whose", "another",
@@ -126,9 +128,11 @@ pub(super) fn is_determiner(key: &str) -> bool {
     DETERMINERS.contains(&key)
 }
 
-/// Whether a sentence cannot end with this word.
-pub(super) fn is_unfinished(key: &str) -> bool {
-    UNFINISHED.contains(&key)
+/// Whether a sentence cannot end with this word, which stands behind that one.
+pub(super) fn is_unfinished(before: Option<&str>, key: &str) -> bool {
+    // "9 am" is a time.
+    let is_time = || key == "am" && before.is_some_and(written::ends_in_number);
+    UNFINISHED.contains(&key) && !is_time()
 }
 
 /// Whether this word carries a sentence on.

@@ -9,7 +9,9 @@ use std::collections::VecDeque;
 
 use levels::Level;
 pub(super) use levels::Undone;
+use unicode_normalization::char::is_combining_mark;
 
+use super::casing::{lower, upper};
 use super::rules::{Rules, Sentences};
 use super::tokens::{self, Token};
 use super::words;
@@ -164,34 +166,33 @@ impl Writer {
         let replaces = std::mem::take(&mut self.replaces_capital) && begins == Begins::Unknown;
         let capital = std::mem::take(&mut self.capital_next) || begins == Begins::Yes || replaces;
         if self.all_caps {
-            self.text += &word.to_uppercase();
+            self.text += &upper(word);
         } else if capital {
-            self.push_with_first(word, |c| c.to_uppercase().collect());
+            self.push_with_first(word, upper);
         } else if begins == Begins::No && fresh && words::is_common(key) {
-            self.push_with_first(word, |c| c.to_lowercase().collect());
+            self.push_with_first(word, lower);
         } else {
             self.text += word;
         }
         self.glue = false;
     }
 
-    fn push_with_first(&mut self, word: &str, change: impl Fn(char) -> String) {
-        let mut chars = word.chars();
-        if let Some(first) = chars.next() {
-            // A word such as "iPhone" has a capital of its own already.
-            let mixed = chars.as_str().contains(char::is_uppercase);
-            if mixed {
-                self.text.push(first)
-            } else {
-                self.text += &change(first)
-            }
-            self.text += chars.as_str();
+    fn push_with_first(&mut self, word: &str, change: impl Fn(&str) -> String) {
+        // With the accents behind it.
+        let rest = word.char_indices().skip(1).find(|(_, c)| !is_combining_mark(*c));
+        let (first, rest) = word.split_at(rest.map_or(word.len(), |(at, _)| at));
+        // A word such as "iPhone" has a capital of its own already.
+        if rest.contains(char::is_uppercase) {
+            self.text += first
+        } else {
+            self.text += &change(first)
         }
+        self.text += rest;
     }
 
     fn verbatim(&mut self, text: &str) {
         if self.all_caps {
-            self.text += &text.to_uppercase()
+            self.text += &upper(text)
         } else {
             self.text += text
         }
@@ -315,8 +316,7 @@ impl Writer {
     pub(super) fn end_segment(&mut self, rules: &Rules) {
         if self.trail == "." {
             self.held_stop = self.ends_in_stop(rules);
-            let unfinished = self.text.split_whitespace().next_back().is_some_and(is_unfinished);
-            self.open_end = !self.held_stop && !unfinished;
+            self.open_end = !self.held_stop && !is_unfinished(&self.text);
         }
         if rules.sentences != Sentences::Sentence
             && (self.trail.ends_with("...") || self.trail.ends_with('…'))
@@ -328,6 +328,8 @@ impl Writer {
             self.trail.clear();
         }
         self.flush_trail();
+        // Only the recogniser knows whether the full stop of "a.m." was that of a sentence too.
+        self.open_end |= ends_in_abbreviation(&self.text);
     }
 
     /// Whether the full stop that was not typed yet belongs there.
@@ -354,7 +356,7 @@ impl Writer {
                     words.len() > 1 && keys().any(|key| words::makes_a_clause(&key))
                         || keys().skip(1).any(|key| words::is_determiner(&key))
                 };
-                !words.last().is_some_and(|word| is_unfinished(word)) && (!short || clause())
+                !is_unfinished(&self.text) && (!short || clause())
             }
         }
     }
@@ -396,7 +398,7 @@ impl Writer {
         if self.text.is_empty() {
             return first;
         }
-        if self.open_end && rules.sentences == Sentences::Auto {
+        if self.open_end && rules.sentences != Sentences::Fragment {
             return Begins::Unknown;
         }
         if self.glue && !self.text.ends_with('"') {
@@ -410,9 +412,8 @@ impl Writer {
         if inner.ends_with("...") || self.text.ends_with('\t') {
             return Begins::Unknown;
         }
-        let word = inner.rsplit(char::is_whitespace).next().unwrap_or_default();
         match inner.chars().next_back() {
-            Some('.') if tokens::is_abbreviation(word.trim_end_matches('.')) => Begins::No,
+            Some('.') if ends_in_abbreviation(inner) => Begins::No,
             Some('.' | '?' | '!') => Begins::Yes,
             // A quotation begins; whether with a sentence, the recogniser has heard.
             _ if self.glue => Begins::Unknown,
@@ -421,8 +422,17 @@ impl Writer {
     }
 }
 
-fn is_unfinished(word: &str) -> bool {
-    words::is_unfinished(&tokens::phrase_key(word))
+/// Whether a sentence cannot end with the last word of a text.
+fn is_unfinished(text: &str) -> bool {
+    let mut words = text.split_whitespace().rev().map(tokens::phrase_key);
+    let last = words.next().unwrap_or_default();
+    words::is_unfinished(words.next().as_deref(), &last)
+}
+
+/// Whether a text ends in the full stop of an abbreviation.
+fn ends_in_abbreviation(text: &str) -> bool {
+    let word = text.rsplit(char::is_whitespace).next().unwrap_or_default();
+    word.ends_with('.') && tokens::is_abbreviation(word.trim_end_matches('.'))
 }
 
 /// Where the last sentence, or line, of a text begins.

@@ -3,6 +3,7 @@
 //! Whisper writes most of these in figures by itself; what is left is what it leaves as words. Numbers below ten stay
 //! words unless something that is counted or measured follows, as style guides have it.
 
+use super::casing::lower;
 use super::tokens::Token;
 use super::words;
 
@@ -72,6 +73,7 @@ fn replace(tokens: &mut Vec<Token<'_>>, at: usize, length: usize, written: Strin
     let closing = tokens[at + length - 1].closing.clone();
     tokens[at].rewrite(written);
     tokens[at].closing = closing;
+    tokens[at].number = tokens[at + length - 1].number;
     tokens.drain(at + 1..at + length);
 }
 
@@ -101,6 +103,7 @@ fn form(tokens: &[Token<'_>], at: usize) -> Option<(usize, String)> {
     match next(0) {
         // "percent sign" is a command.
         _ if next(1) == Some("sign") => {}
+        Some("am") if next(1) == Some("i") => {}
         Some("percent") => return Some((number.words + 1, format!("{}%", number.text))),
         Some("per") if next(1) == Some("cent") => {
             return Some((number.words + 2, format!("{}%", number.text)));
@@ -189,6 +192,12 @@ fn words_of(tokens: &[Token<'_>], parts: usize) -> Option<usize> {
         left = left.checked_sub(token.key.split(' ').count())?;
     }
     (left == 0).then_some(tokens.len())
+}
+
+/// Whether this word is a number, in figures or not, or ends in one: "twenty-five", "9:30".
+pub(super) fn ends_in_number(key: &str) -> bool {
+    let last = key.rsplit(' ').next().unwrap_or_default();
+    last.ends_with(|c: char| c.is_ascii_digit()) || unit(last).or_else(|| tens(last)).is_some()
 }
 
 fn unit(key: &str) -> Option<u64> {
@@ -324,8 +333,11 @@ fn time(tokens: &[Token<'_>]) -> Option<(usize, String)> {
     if unit(first).is_some_and(is_hour) && keys.get(1) == Some(&"o'clock") {
         return Some((words_of(tokens, 2)?, format!("{} o'clock", unit(first)?)));
     }
-    let (taken, hour, minute) =
-        spoken_time(&keys).or_else(|| time_in_figures(&keys)).filter(|(_, hour, _)| is_hour(*hour))?;
+    // In "Room 1130 am I there?" it is a verb.
+    let is_verb = |taken: usize| keys.get(taken..).is_some_and(|keys| keys.starts_with(&["am", "i"]));
+    let (taken, hour, minute) = spoken_time(&keys)
+        .or_else(|| time_in_figures(&keys).filter(|(taken, ..)| !is_verb(*taken)))
+        .filter(|(_, hour, _)| is_hour(*hour))?;
     // The last full stop of "p.m." is punctuation behind the word.
     let half = keys.get(taken).filter(|half| is_half(half))?;
     let minute = minute.map_or(String::new(), |minute| format!(":{minute:02}"));
@@ -384,12 +396,12 @@ fn addresses(tokens: &mut Vec<Token<'_>>) {
             end += 2;
             host = format!("{host}.{}", tokens[end].word);
         }
-        let domain = host.rsplit_once('.').map(|(_, domain)| domain.to_lowercase());
+        let domain = host.rsplit_once('.').map(|(_, domain)| lower(domain));
         if !domain.is_some_and(|domain| DOMAINS.contains(&domain.as_str())) {
             at += 1;
             continue;
         }
-        replace(tokens, at, end - at + 1, host.to_lowercase());
+        replace(tokens, at, end - at + 1, lower(&host));
         // Somebody at it. "Look at example.com" is none.
         let named = at >= 2 && joined(tokens, at) && joined(tokens, at - 1) && tokens[at - 1].key == "at";
         if named && !words::is_common(&tokens[at - 2].key) {
@@ -403,7 +415,7 @@ fn addresses(tokens: &mut Vec<Token<'_>>) {
             }
             let name: Vec<_> =
                 tokens[start..at - 1].iter().map(|t| if t.key == "dot" { "." } else { &t.word }).collect();
-            let address = format!("{}@{host}", name.concat()).to_lowercase();
+            let address = lower(&format!("{}@{host}", name.concat()));
             replace(tokens, start, at - start + 1, address);
             at = start;
         }
@@ -449,6 +461,10 @@ mod tests {
             ("at 3 p.m. or 3:30 pm", "at 3 p.m. or 3:30 pm"),
             ("at 13 30 pm, 375 pm, 1.5 pm, 3 5 pm", "at 13 30 pm, 375 pm, 1.5 pm, 3 5 pm"),
             ("I am 30", "I am 30"),
+            ("Room 1130 am I there", "Room 1130 am I there"),
+            ("room five hundred am I there", "room 500 am I there"),
+            ("at 1130 am, I think", "at 11:30 am, I think"),
+            ("at nine thirty am I think", "at 9:30 am I think"),
             ("at five hundred pm", "at 5:00 pm"),
             ("twelve oh five am", "12:05 am"),
             ("five o'clock", "5 o'clock"),

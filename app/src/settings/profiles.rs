@@ -25,6 +25,10 @@ text.written_forms = true
 typing.enter = "always"
 "#;
 
+/// What sets the speed of typing: section and key.
+const PACING: (&str, &str) = ("typing", "pacing");
+const SPEED: (&str, &str) = ("typing", "characters_per_second");
+
 impl Profile {
     /// Those that are there without any file.
     pub(super) fn built_in() -> Vec<Self> {
@@ -36,6 +40,11 @@ impl Profile {
         });
         PROFILES.clone()
     }
+
+    /// Whether it sets this.
+    fn names(&self, named: (&str, &str)) -> bool {
+        self.sets.iter().any(|(section, key, _)| (*section, *key) == named)
+    }
 }
 
 impl Settings {
@@ -46,6 +55,15 @@ impl Settings {
         self.typing.undo_within = Duration::ZERO;
         for profile in &mut self.profiles {
             profile.sets.retain(|(section, key, _)| (*section, *key) != ("text", "full_stop_hold_ms"));
+        }
+    }
+
+    /// As fast as the keyboard takes it, in every profile.
+    pub fn ignore_the_pacing(&mut self) {
+        self.typing.pacing = "fast".into();
+        self.typing.characters_per_second = 0;
+        for profile in &mut self.profiles {
+            profile.sets.retain(|(section, key, _)| ![PACING, SPEED].contains(&(*section, *key)));
         }
     }
 
@@ -67,8 +85,12 @@ impl Settings {
     #[must_use]
     pub fn in_profile(&self, name: &str) -> Self {
         let mut settings = self.clone();
-        let sets = self.profiles.iter().find(|profile| profile.name == name);
-        for (section, key, value) in sets.iter().flat_map(|profile| &profile.sets) {
+        let profile = self.profiles.iter().find(|profile| profile.name == name);
+        if profile.is_some_and(|profile| profile.names(PACING)) {
+            // The number belongs to the pacing that this one replaces.
+            settings.typing.characters_per_second = 0;
+        }
+        for (section, key, value) in profile.iter().flat_map(|profile| &profile.sets) {
             read::set_written(&mut settings, section, key, value);
         }
         settings

@@ -212,6 +212,25 @@ fn profiles_are_numbered_in_the_order_of_the_file() {
 }
 
 #[test]
+fn a_profile_that_sets_the_pacing_types_at_its_speed() {
+    let (mut settings, problems) = read(
+        "[typing]\npacing = \"remote\"\ncharacters_per_second = 20\n[profile.a]\ntyping.pacing = \"fast\"\n\
+         [profile.b]\ntyping.characters_per_second = 10\ntyping.pacing = \"safe\"\n",
+    );
+    assert_eq!(problems, [] as [String; 0]);
+    let paces = |settings: &Settings| {
+        ["prose", "a", "b"].map(|name| {
+            let Typing { pacing, characters_per_second, .. } = settings.in_profile(name).typing;
+            (pacing, characters_per_second)
+        })
+    };
+    let written = |paces: [(&str, u32); 3]| paces.map(|(pacing, speed)| (pacing.to_owned(), speed));
+    assert_eq!(paces(&settings), written([("remote", 20), ("fast", 0), ("safe", 10)]));
+    settings.ignore_the_pacing();
+    assert_eq!(paces(&settings), written([("fast", 0); 3]));
+}
+
+#[test]
 fn the_layout_belongs_to_the_computer() {
     let (_, problems) = read("[profile.code]\ntyping.layout = \"de\"\n");
     assert!(

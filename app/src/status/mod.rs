@@ -149,7 +149,8 @@ impl Status {
         self.settings_problem.store(true, Ordering::Relaxed);
     }
 
-    /// From now on the profile of this number is on, counted from 1: shown once, as soon as there is nothing more urgent.
+    /// From now on the profile of this number is on, counted from 1: shown once, whole, as soon as there is nothing more
+    /// urgent.
     pub fn show_profile(&self, number: usize) {
         self.profile_shown_us.store(0, Ordering::Relaxed);
         self.profile.store(u8::try_from(number).unwrap_or(u8::MAX), Ordering::Relaxed);
@@ -189,15 +190,10 @@ impl Status {
     /// What to show.
     pub fn light(&self, now: Timestamp) -> Light {
         let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        let fault = || Cause::from_number(self.fault.load(Ordering::Relaxed));
-        if let Some(cause) = self.lacking().or_else(fault) {
-            Light::Error(cause)
-        } else if flag(&self.listening) {
-            Light::Listening
-        } else if flag(&self.host_away) {
-            Light::HostAway
-        } else if self.unfinished.load(Ordering::Relaxed) > 0 {
-            Light::Working
+        if let Some(light) = self.urgent_light() {
+            // The flashes of what is left would be those of another profile.
+            self.profile_shown_us.store(0, Ordering::Relaxed);
+            light
         } else if let Some(light) = self.profile_light(now) {
             light
         } else if !flag(&self.ready) || self.opening.load(Ordering::Relaxed) != 0 {
@@ -206,6 +202,22 @@ impl Status {
             Light::Error(Cause::Settings)
         } else {
             Light::Ready
+        }
+    }
+
+    /// What goes before a change of the profile.
+    fn urgent_light(&self) -> Option<Light> {
+        let fault = || Cause::from_number(self.fault.load(Ordering::Relaxed));
+        if let Some(cause) = self.lacking().or_else(fault) {
+            Some(Light::Error(cause))
+        } else if self.listening.load(Ordering::Relaxed) {
+            Some(Light::Listening)
+        } else if self.host_away.load(Ordering::Relaxed) {
+            Some(Light::HostAway)
+        } else if self.unfinished.load(Ordering::Relaxed) > 0 {
+            Some(Light::Working)
+        } else {
+            None
         }
     }
 
@@ -289,6 +301,13 @@ mod tests {
             assert_eq!(flashes(&status, from_ms), number as u32);
             assert_eq!(status.light(ms(from_ms + 8000)), Light::Ready);
         }
+        // Dictated into: the first flash is seen, and then all three.
+        status.show_profile(3);
+        assert_eq!(status.light(ms(20_000)), Light::Profile(3));
+        status.set_listening(true);
+        assert_eq!(status.light(ms(21_500)), Light::Listening);
+        status.set_listening(false);
+        assert_eq!(flashes(&status, 22_000), 3);
     }
 
     #[test]
