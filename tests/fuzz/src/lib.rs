@@ -2,6 +2,10 @@
 //!
 //! Under `cargo test` each target runs on random inputs for a moment. CONTRIBUTING.md tells how a fuzzer that follows
 //! the program's branches runs the same targets for as long as one likes.
+//!
+//! A crate of its own, because a fuzzer has to be linked with every test program of it.
+
+#![cfg(test)]
 
 use std::sync::Arc;
 use std::time::Duration;
