@@ -73,9 +73,9 @@ struct LockArgs {
     #[command(flatten)]
     apt: AptArgs,
 
-    /// The compilers that programs are built with
+    /// What programs are built with: compilers and layout data, name and version each, "; " between
     #[arg(long, value_name = "TEXT")]
-    compiler: String,
+    built_with: String,
 }
 
 #[derive(Args)]
@@ -99,9 +99,13 @@ struct BuildArgs {
     #[arg(long, value_name = "FILE")]
     init: PathBuf,
 
-    /// The compilers they were built with
+    /// What they were built with: compilers and layout data, name and version each, "; " between
     #[arg(long, value_name = "TEXT")]
-    compiler: String,
+    built_with: String,
+
+    /// Where the packages with the layout data are unpacked
+    #[arg(long, value_name = "DIR")]
+    sysroot: PathBuf,
 
     /// Folder of the model files
     #[arg(long, value_name = "DIR", default_value = ".cache/models")]
@@ -159,8 +163,8 @@ fn main() -> ExitCode {
             model::fetch_all(&options).map_err(Into::into)
         }
         Command::Build(args) => build(args).map_err(Into::into),
-        Command::Lock(LockArgs { apt: AptArgs { apt_config, lock, cache }, compiler }) => {
-            sd::refresh_lock(&apt_config, &cache, &lock, &compiler).map_err(Into::into)
+        Command::Lock(LockArgs { apt: AptArgs { apt_config, lock, cache }, built_with }) => {
+            sd::refresh_lock(&apt_config, &cache, &lock, &built_with).map_err(Into::into)
         }
         Command::List { image } => list(&image).map_err(Into::into),
         Command::Flash { image, device } => {
@@ -187,7 +191,8 @@ fn build(args: BuildArgs) -> Result<(), sd::error::Error> {
         allow_newer: args.allow_newer,
         program: args.program,
         init: args.init,
-        compiler: args.compiler,
+        built_with: args.built_with,
+        sysroot: args.sysroot,
         models: args.models,
         cache,
         out: args.out,

@@ -16,8 +16,16 @@ readonly cross_out=$cross/target/$cross_target/image
 # shellcheck disable=SC2034 # For those who source this file.
 readonly appliance_programs=(-p oratype -p oratype-init --features oratype/blas)
 
-# Prints the compilers in use: part of what a program can be repeated from.
-cross_compilers() { printf '%s; %s\n' "$("$cross/rustc" --version)" "$(aarch64-linux-gnu-g++ --version | head -n1)"; }
+# What keyboard layouts are made from.
+readonly layout_packages=(xkb-data libx11-data)
+
+# Prints what programs are built with: compilers, and the data that keyboard layouts are made from. Part of what they
+# can be repeated from.
+cross_built_with() {
+    printf '%s; %s' "$("$cross/rustc" --version)" "$(aarch64-linux-gnu-g++ --version | head -n1)"
+    APT_CONFIG=$cache/apt/host/apt.conf apt-cache show --no-all-versions "${layout_packages[@]}" |
+        awk '$1 == "Package:" { name = $2 } $1 == "Version:" { printf "; %s %s", name, $2 } END { print "" }'
+}
 
 # dependency_of PACKAGE START: prints the package on which it depends whose name begins so.
 dependency_of() {
@@ -67,7 +75,7 @@ ensure_cross() {
     mkdir -p "$cross"
     private_apt host "amd64 arm64" main "$(host_codename)"
     # With the layouts that the program is to know, whatever the version of this machine.
-    unpack_packages host "$cross/sysroot" libasound2-dev:arm64 libasound2:arm64 xkb-data libx11-data
+    unpack_packages host "$cross/sysroot" libasound2-dev:arm64 libasound2:arm64 "${layout_packages[@]}"
     ensure_cross_rust
 }
 

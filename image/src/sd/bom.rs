@@ -17,6 +17,8 @@ use super::lock::Locked;
 const PROGRAMS: [&str; 2] = ["oratype", "oratype-init"];
 /// What the appliance is built for.
 const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// The packages whose data the layouts are made from (`scripts/lib/cross.sh`).
+const LAYOUT_PACKAGES: [&str; 2] = ["xkb-data", "libx11-data"];
 /// What they are built with (`scripts/lib/cross.sh`).
 const FEATURES: &str = "oratype/blas";
 
@@ -60,8 +62,28 @@ pub fn packages(packages: &[Locked], folders: &[PathBuf]) -> Result<Vec<Componen
     components.collect()
 }
 
-/// The model files, and what is linked into the programs without being a crate of its own.
-pub fn others(rustc: &str) -> Vec<Component> {
+/// The model files, and what is in the programs without being a crate of its own. `built_with`: name and version each,
+/// `; ` between, the Rust compiler first; `sysroot` is where the packages among them are unpacked.
+pub fn others(built_with: &str, sysroot: &Path) -> Result<Vec<Component>, Error> {
+    let rustc = built_with.split("; ").next().unwrap_or_default();
+    let layout_data = built_with.split("; ").filter_map(|tool| {
+        let (name, version) = tool.split_once(' ')?;
+        LAYOUT_PACKAGES.contains(&name).then_some((name, version))
+    });
+    let layout_data = layout_data.map(|(name, version)| {
+        let path = sysroot.join("usr/share/doc").join(name).join("copyright");
+        let text = fs::read(&path).map_err(Error::file(&path))?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        Ok(Component {
+            kind: "library",
+            name: format!("{name}, the keyboard layouts"),
+            version: version.into(),
+            licence: short_names(&text),
+            sha256: None,
+            texts: vec![text],
+        })
+    });
+    let mut components = layout_data.collect::<Result<Vec<_>, Error>>()?;
     let model = |name: &str, version: &str, digest: &[u8; 32]| Component {
         kind: "model",
         name: name.into(),
@@ -78,7 +100,7 @@ pub fn others(rustc: &str) -> Vec<Component> {
         sha256: None,
         texts: vec![],
     };
-    vec![
+    components.extend([
         model("OpenAI Whisper tiny.en, q8_0", "tiny.en", &WHISPER_Q8_0.sha256),
         model("Silero VAD, 16 kHz", "6.2.1", &SILERO_VAD.sha256),
         library("Rust standard library", rustc, "MIT OR Apache-2.0"),
@@ -87,7 +109,8 @@ pub fn others(rustc: &str) -> Vec<Component> {
             "of the crate whisper-rs-sys, with the patches in app/whisper",
             "MIT",
         ),
-    ]
+    ]);
+    Ok(components)
 }
 
 /// The crates linked into the programs, of the workspace at `root`.

@@ -3,8 +3,8 @@
 //! ```text
 //! package  version  architecture  size in bytes  SHA-256  file
 //! ```
-//! separated by tabs, sorted by package; `#` begins a comment. One comment names the compilers: with others the
-//! programs, and so the image, have other bytes.
+//! separated by tabs, sorted by package; `#` begins a comment. One comment names the compilers and the layout
+//! data: with others the programs, and so the image, have other bytes.
 
 use std::fmt::Write as _;
 
@@ -16,8 +16,8 @@ const HEAD: &str = "\
 # package\tversion\tarchitecture\tbytes\tSHA-256\tfile
 ";
 
-/// Begins the comment that names the compilers.
-const COMPILER: &str = "# compilers: ";
+/// Begins the comment that names what the programs were built with.
+const BUILT_WITH: &str = "# built with: ";
 
 /// A package, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,16 +60,16 @@ pub fn parse(name: &str, text: &str) -> Result<Vec<Locked>, Error> {
     packages.collect()
 }
 
-/// The compilers that the lock was made with.
-pub fn compiler(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix(COMPILER))
+/// What programs were built with when the lock was made.
+pub fn built_with(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix(BUILT_WITH))
 }
 
 /// The text of a lock.
-pub fn format(packages: &[Locked], compiler: &str) -> String {
+pub fn format(packages: &[Locked], built_with: &str) -> String {
     let mut sorted: Vec<_> = packages.iter().collect();
     sorted.sort();
-    sorted.into_iter().fold(format!("{HEAD}{COMPILER}{compiler}\n"), |mut text, p| {
+    sorted.into_iter().fold(format!("{HEAD}{BUILT_WITH}{built_with}\n"), |mut text, p| {
         let Locked { package, version, architecture, bytes, sha256, file } = p;
         let _ = writeln!(text, "{package}\t{version}\t{architecture}\t{bytes}\t{sha256}\t{file}");
         text
@@ -109,9 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn the_compilers_are_found_again() {
-        assert_eq!(compiler(&format(&[], "rustc 1; g++ 2")), Some("rustc 1; g++ 2"));
-        assert_eq!(compiler(""), None);
+    fn what_it_was_built_with_is_found_again() {
+        assert_eq!(built_with(&format(&[], "rustc 1; g++ 2")), Some("rustc 1; g++ 2"));
+        assert_eq!(built_with(""), None);
     }
 
     #[test]

@@ -63,8 +63,11 @@ pub struct Options {
     pub program: PathBuf,
     /// The cross-built `oratype-init`.
     pub init: PathBuf,
-    /// What the programs were built with: part of what an image can be repeated from.
-    pub compiler: String,
+    /// What the programs were built with, name and version each, `; ` between: part of what an image can be repeated
+    /// from.
+    pub built_with: String,
+    /// Where the packages among that are unpacked.
+    pub sysroot: PathBuf,
     /// Folder of the model files.
     pub models: PathBuf,
     /// Where packages are kept between builds.
@@ -111,7 +114,7 @@ pub fn build(options: &Options) -> Result<(), Error> {
 
     let mut components = bom::packages(&packages, &folders)?;
     components.extend(bom::crates(&options.root)?);
-    components.extend(bom::others(&options.compiler));
+    components.extend(bom::others(&options.built_with, &options.sysroot)?);
 
     let mut files = disk::Files::new();
     files.insert("config.txt".into(), CONFIG_TXT.into());
@@ -182,11 +185,11 @@ fn publish(options: &Options, image: &[u8], components: &[bom::Component]) -> Re
 /// The locked packages, unpacked; in the order of the lock.
 fn fetch(apt: &mut Apt, options: &Options) -> Result<(Vec<Locked>, Vec<PathBuf>), Error> {
     let text = fs::read_to_string(&options.lock).map_err(Error::file(&options.lock))?;
-    if lock::compiler(&text).is_some_and(|compiler| compiler != options.compiler) {
+    if lock::built_with(&text).is_some_and(|built_with| built_with != options.built_with) {
         eprintln!(
             "WARNING: the lock was made with {}; {} gives other bytes",
-            lock::compiler(&text).unwrap_or_default(),
-            options.compiler
+            lock::built_with(&text).unwrap_or_default(),
+            options.built_with
         );
     }
     let mut packages = lock::parse(&options.lock.display().to_string(), &text)?;
@@ -211,7 +214,7 @@ fn fetch(apt: &mut Apt, options: &Options) -> Result<(Vec<Locked>, Vec<PathBuf>)
 }
 
 /// Write the lock with what the archive offers now, and say what changed.
-pub fn refresh_lock(apt_config: &Path, cache: &Path, lock: &Path, compiler: &str) -> Result<(), Error> {
+pub fn refresh_lock(apt_config: &Path, cache: &Path, lock: &Path, built_with: &str) -> Result<(), Error> {
     let mut apt = Apt::new(apt_config, cache)?;
     apt.update()?;
     let packages = apt.resolve(&PACKAGES)?;
@@ -220,7 +223,7 @@ pub fn refresh_lock(apt_config: &Path, cache: &Path, lock: &Path, compiler: &str
     for package in packages.iter().filter(|package| !old.contains(package)) {
         eprintln!("{} {}", package.package, package.version);
     }
-    fs::write(lock, lock::format(&packages, compiler)).map_err(Error::file(lock))?;
+    fs::write(lock, lock::format(&packages, built_with)).map_err(Error::file(lock))?;
     eprintln!("{}: {} packages", lock.display(), packages.len());
     Ok(())
 }
