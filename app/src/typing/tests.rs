@@ -180,16 +180,16 @@ fn a_key_that_is_not_caps_lock_is_not_pressed_for_it() {
     }
 }
 
-/// How many characters of English prose a second a host takes that fetches a report every millisecond, on the
-/// millisecond.
-fn prose_per_second(pacing: Pacing) -> f64 {
+/// How many characters of English prose a second a host takes, and all of them, that fetches a report every so many
+/// milliseconds, on the millisecond.
+fn prose_per_second(pacing: Pacing, poll_ms: u64) -> f64 {
     const PROSE: &str = "She had been told, more than once, that the house on Elm Street was empty. \"Nobody lives \
         there,\" said Mr. Hall. Still, a light was on at 7 o'clock; it went out when Anna knocked.";
-    struct Polled(ScriptedKeyboard, Arc<SimulatedClock>);
+    struct Polled(ScriptedKeyboard, Arc<SimulatedClock>, u64);
     impl Keyboard for Polled {
         fn send(&mut self, report: Report) -> Result<(), KeyboardError> {
-            let frame_us = self.1.now().as_micros() as u64 / 1000;
-            self.1.sleep_until(Duration::from_millis(frame_us + 1));
+            let poll = self.1.now().as_millis() as u64 / self.2;
+            self.1.sleep_until(Duration::from_millis((poll + 1) * self.2));
             self.0.send(report)
         }
         fn host_leds(&mut self) -> Option<HostLeds> {
@@ -197,8 +197,8 @@ fn prose_per_second(pacing: Pacing) -> f64 {
         }
     }
     let (host, clock) = (ScriptedKeyboard::default(), Arc::new(SimulatedClock::new()));
-    let mut typist =
-        Typist::new(Polled(host.clone(), Arc::clone(&clock)), clock.clone(), Keymap::default(), pacing);
+    let polled = Polled(host.clone(), Arc::clone(&clock), poll_ms);
+    let mut typist = Typist::new(polled, clock.clone(), Keymap::default(), pacing);
     let text = PROSE.repeat(10);
     typist.type_text(&text, |_| false, |_| {});
     assert_eq!(host.typed(), text);
@@ -207,7 +207,7 @@ fn prose_per_second(pacing: Pacing) -> f64 {
 
 #[test]
 fn presets_are_fast_enough() {
-    let speed = |preset| prose_per_second(Pacing::new(preset, 0));
+    let speed = |preset| prose_per_second(Pacing::new(preset, 0), 1);
     let speeds = [Preset::Fast, Preset::Safe, Preset::Remote].map(speed);
     eprintln!("characters of prose a second at the presets fast, safe, remote: {speeds:.0?}");
     assert!(speeds[0] >= 300.0, "{speeds:?}");
@@ -216,11 +216,20 @@ fn presets_are_fast_enough() {
     // No faster than asked, nor than the preset by itself.
     for asked in [20, 100, 250] {
         for (preset, own) in [Preset::Fast, Preset::Safe, Preset::Remote].into_iter().zip(speeds) {
-            let speed = prose_per_second(Pacing::new(preset, asked));
+            let speed = prose_per_second(Pacing::new(preset, asked), 1);
             let most = f64::from(asked).min(own);
             assert!(speed <= most && speed > 0.5 * most, "{preset:?} {asked}: {speed}");
         }
     }
+}
+
+/// A full-speed host may ask for a report every 10 ms only: that is what limits the typing then.
+#[test]
+fn a_host_that_asks_seldom_gets_all_there_is_time_for() {
+    let speeds = [Preset::Fast, Preset::Safe, Preset::Remote]
+        .map(|preset| prose_per_second(Pacing::new(preset, 0), 10));
+    eprintln!("characters of prose a second, a report every 10 ms, fast, safe, remote: {speeds:.0?}");
+    assert!(speeds[0] > 75.0 && speeds[1] > 40.0 && speeds[2] > 15.0, "{speeds:?}");
 }
 
 /// A million characters, none lost, doubled or exchanged.
