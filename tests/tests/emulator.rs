@@ -24,11 +24,8 @@ use oratype_vm_agent::Command as Asked;
 
 /// Short, so that an emulator recognises it in reasonable time, and heard without a mistake.
 const SAID: &str = "all-circuits-busy-now";
-/// Short, and heard so badly that it is recognised again, at last with the widest context there is.
-const DOUBTFUL: &str = "vm-then-pound";
 /// In the machine.
 const RECORDING: &str = "speech.wav";
-const DOUBTFUL_RECORDING: &str = "doubtful.wav";
 
 /// An emulator recognises many times slower than the slowest board; the recogniser is not to count as hanging.
 const SETTINGS: &str = "[recogniser]\ntimeout_s = 600\n";
@@ -38,9 +35,8 @@ const SETTINGS: &str = "[recogniser]\ntimeout_s = 600\n";
 const STAND_INS: &str = "[audio]\ndevice = \"hw:Loopback,1\"\n[usb]\nudc = \"dummy_udc.0\"\n";
 
 const MIB: u64 = 1 << 20;
-/// Requirements: resident memory of the program in normal use, and at worst; memory left on a board with 512 MB.
+/// Requirements: resident memory of the program in normal use, memory left on a board with 512 MB.
 const RSS_MAX_BYTES: u64 = 130 * 1_000_000;
-const RSS_WORST_BYTES: u64 = 200 * 1_000_000;
 const FREE_MIN_BYTES: u64 = 200 * 1_000_000;
 
 /// What all these tests need.
@@ -68,16 +64,12 @@ impl Needs {
 
     /// The recording as a microphone hears it that needs so much gain.
     fn recording_of(&self, gain_db: f32) -> PathBuf {
-        self.recording_with(SAID, gain_db)
-    }
-
-    fn recording_with(&self, said: &str, gain_db: f32) -> PathBuf {
-        let mut sound = Sound::read(&self.dictation.utterance(said).path).resampled(48_000);
+        let mut sound = Sound::read(&self.dictation.utterance(SAID).path).resampled(48_000);
         let factor = 10_f32.powf(-gain_db / 20.0);
         sound.samples.iter_mut().for_each(|sample| *sample *= factor);
         // The last word is over well before the button is let go.
         let sound = sound.then(&Sound::silence(48_000, 0.5));
-        sound.write(self.folder.path().join(format!("{said}-{gain_db}.wav")), Encoding::Int(16), 1)
+        sound.write(self.folder.path().join(format!("{gain_db}.wav")), Encoding::Int(16), 1)
     }
 
     /// What the desk types for a recording.
@@ -138,12 +130,6 @@ fn assert_memory(guest: &mut Guest, when: &str) {
     assert!(free >= FREE_MIN_BYTES, "{when}: {memory}");
 }
 
-/// The most memory that the program and its recogniser ever had.
-fn peak_bytes(guest: &mut Guest) -> u64 {
-    let (program, recogniser) = guest.program();
-    program.peak_rss_bytes + recogniser.peak_rss_bytes
-}
-
 /// Capture is real-time and its memory locked; each thread of whisper.cpp has a core, and the core nobody else.
 fn assert_real_time(guest: &mut Guest) {
     /// sched(7).
@@ -183,11 +169,7 @@ fn speech_is_typed_over_usb() {
     let Some(needs) = Needs::all() else { return };
     let recording = needs.recording();
     let expected = needs.expected(&recording);
-    let boot = needs
-        .appliance
-        .boot(Machine::Virt, SETTINGS)
-        .with_recording(RECORDING, &recording)
-        .with_recording(DOUBTFUL_RECORDING, &needs.recording_with(DOUBTFUL, 0.0));
+    let boot = needs.appliance.boot(Machine::Virt, SETTINGS).with_recording(RECORDING, &recording);
     let mut guest = Guest::start(&boot);
     guest.wait_until_ready();
     eprintln!("ready after {:.1} s in the emulator", guest.uptime().as_secs_f32());
@@ -206,12 +188,6 @@ fn speech_is_typed_over_usb() {
     assert_memory(&mut guest, "after a dictation");
     let lit = guest.light_changes().iter().any(|&(_, lit)| lit);
     assert!(lit, "the light was never lit\n{}", guest.so_far());
-    let before = peak_bytes(&mut guest);
-    guest.dictate(DOUBTFUL_RECORDING);
-    let worst = peak_bytes(&mut guest);
-    eprintln!("resident at worst {} MiB, with the widest context; before {}", worst / MIB, before / MIB);
-    assert!(worst > before + 5 * MIB, "{DOUBTFUL} was not recognised again: it proves nothing any more");
-    assert!(worst <= RSS_WORST_BYTES);
 }
 
 /// Proof b: the image's own kernel, device tree, initial file system and settings on a Raspberry Pi.
