@@ -102,6 +102,7 @@ cross_build() {
         export SOURCE_DATE_EPOCH
         export ORATYPE_X11_DATA=$cross/sysroot/usr/share/X11
         unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+        renew_whisper "$CARGO_TARGET_DIR"
         cargo build --locked --profile image --target "$cross_target" "$@" >&2
     )
 }

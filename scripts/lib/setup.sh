@@ -60,6 +60,7 @@ cargo_is_new_enough() {
 # Puts a cargo of the right version on PATH. Debian 12's and Ubuntu 24.04's own are too old, so it
 # comes from rustup, or where rustup's server cannot be reached from Debian 12's rustc-web packages.
 ensure_cargo() {
+    renew_whisper "${CARGO_TARGET_DIR:-$root/target}"
     PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
     hash -r
     if cargo_is_new_enough; then return 0; fi
@@ -83,6 +84,18 @@ ensure_cargo() {
     fi
     hash -r
     cargo_is_new_enough || die "no cargo of version $channel or newer; see https://rustup.rs"
+}
+
+# renew_whisper FOLDER: has whisper.cpp built again in this target folder if our patches of it or its options are not
+# those of the last time. The crate whisper-rs-sys does not notice.
+renew_whisper() {
+    local folder=$1 stamp=$1/whisper.sha256 now
+    now=$(cd "$root" && sha256sum app/whisper/* app/blas/cmake/* .cargo/config.toml)
+    mkdir -p "$folder"
+    if [[ $(cat "$stamp" 2>/dev/null) == "$now" ]]; then return 0; fi
+    find "$folder" -type d \( -path '*/build/whisper-rs-sys-*' -o -path '*/.fingerprint/whisper-rs-sys-*' \) \
+        -prune -exec rm -rf {} +
+    printf '%s\n' "$now" >"$stamp"
 }
 
 # Fetches and checks the model files, about 45 MB, into .cache/models.
