@@ -1,13 +1,17 @@
 //! From words to what is to be done: which phrases are commands, which are snippets, and which are just words.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::phrases::Phrases;
 use super::rules::Commands;
 use super::table::{Command, Does, Guard, MISHEARD, MISHEARD_AS_WORDS, Near, commands};
-use super::tokens::{Token, phrase_key};
+use super::tokens::{self, Token, phrase_key};
 use super::{spell, words};
+
+/// Where it stands in a snippet's text, the words come that are said behind the phrase.
+const WORDS: &str = "{words}";
 
 /// One thing to do, in the order of the words.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +19,7 @@ pub(super) enum Item<'s> {
     /// Type the word of this number.
     Word(usize),
     /// Type this in the place of these words.
-    Snippet { text: &'s str, at: Range<usize> },
+    Snippet { text: Cow<'s, str>, at: Range<usize> },
     /// Type these letters in the place of these words.
     Spelled { letters: String, at: Range<usize> },
     /// Do this.
@@ -98,20 +102,37 @@ impl<'s> Parser<'_, 's> {
         let mut items = Vec::with_capacity(self.tokens.len());
         let mut at = 0;
         while at < self.tokens.len() {
-            let snippet = self.known.snippets.longest(&self.tokens[at..]);
-            let command = command(at).filter(|items| {
+            let snippet = self.snippet(at, |at| command(at).is_some());
+            let found = command(at).filter(|items| {
                 // The user's own phrase goes before a command that is no longer.
                 let end = items.last().map_or(at, |item| item.at().end);
-                snippet.is_none_or(|(words, _)| at + words < end)
+                snippet.as_ref().is_none_or(|(phrase_end, _)| *phrase_end < end)
             });
-            match (command, snippet) {
+            match (found, snippet) {
                 (Some(found), _) => items.extend(found),
-                (None, Some((words, text))) => items.push(Item::Snippet { text, at: at..at + words }),
+                (None, Some((_, snippet))) => items.push(snippet),
                 (None, None) => items.push(Item::Word(at)),
             }
             at = items.last().map_or(at + 1, |item| item.at().end);
         }
         items
+    }
+
+    /// The snippet whose phrase begins at this word, if there is one, and where the phrase ends. One with a place for
+    /// words takes those behind the phrase, up to the end of their sentence or to a command; without any it is not
+    /// meant.
+    fn snippet(&self, start: usize, is_command: impl Fn(usize) -> bool) -> Option<(usize, Item<'s>)> {
+        let (length, text) = self.known.snippets.longest(&self.tokens[start..])?;
+        let phrase_end = start + length;
+        if !text.contains(WORDS) {
+            return Some((phrase_end, Item::Snippet { text: (&**text).into(), at: start..phrase_end }));
+        }
+        let sentence = self.tokens[phrase_end..].iter().position(Token::ends_sentence);
+        let sentence_end = sentence.map_or(self.tokens.len(), |last| phrase_end + last + 1);
+        let end = (phrase_end..sentence_end).find(|at| is_command(*at)).unwrap_or(sentence_end);
+        let words = tokens::text(&self.tokens[phrase_end..end]);
+        let filled = || Item::Snippet { text: text.replace(WORDS, &words).into(), at: start..end };
+        (!words.is_empty()).then(|| (phrase_end, filled()))
     }
 
     /// The items if they are nothing but commands, wherever these may stand.

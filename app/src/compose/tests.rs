@@ -7,12 +7,15 @@ use crate::settings::Snippet;
 use crate::typing::{Stopped, Typing};
 
 /// The snippets that the rows speak of.
-const SNIPPETS: [(&str, &str); 5] = [
+const SNIPPETS: [(&str, &str); 8] = [
     ("my address", "1 High Street\nSmalltown"),
     ("my mail", "jo@example.com"),
     ("brb", "be right back"),
     ("comma comma", "twice"),
     ("my food", "πρωτεΐνη"),
+    ("my regards", "Best regards, Jo."),
+    ("letter to", "Dear {words},\n"),
+    ("tag", "<{words}>{words}</{words}>"),
 ];
 
 fn settings_with_snippets() -> Settings {

@@ -69,6 +69,26 @@ pub(crate) fn phrase_key(phrase: &str) -> String {
     key
 }
 
+/// Words as they were written, without the punctuation behind the last one.
+pub(super) fn text(tokens: &[Token<'_>]) -> String {
+    let mut text = String::new();
+    let mut closing = "";
+    for token in tokens {
+        if !text.is_empty() {
+            text += closing;
+            text.push(' ');
+        }
+        text += token.opening;
+        text += &token.word;
+        closing = &token.closing;
+    }
+    // This one is part of the word.
+    if closing.starts_with('.') && tokens.last().is_some_and(|last| is_abbreviation(&last.word)) {
+        text.push('.');
+    }
+    text
+}
+
 /// Whether the full stop behind a word, or the last of some, is one of an abbreviation.
 pub(super) fn is_abbreviation(word: &str) -> bool {
     const ABBREVIATIONS: [&str; 15] =

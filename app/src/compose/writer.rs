@@ -158,7 +158,10 @@ impl Writer {
         } else {
             self.verbatim(text);
         }
-        self.trail = closing.to_owned();
+        // A text that ends by itself needs no punctuation of the recogniser's.
+        let ended =
+            text.ends_with(['.', ',', ';', ':', '!', '?', '…']) || text.ends_with(char::is_whitespace);
+        self.trail = if ended { String::new() } else { closing.to_owned() };
     }
 
     fn cased(&mut self, word: &str, key: &str, begins: Begins, fresh: bool) {

@@ -317,6 +317,7 @@ const LISTS: &str = r#"
 [snippets]
 
 # "my address" = "1 High Street\nSmalltown"
+# "letter to" = "Dear {words},\n"
 
 # Profiles: what is different while one is in use. Say "profile code" to change to it, or tap four times for the
 # next one. The keys under [text] may be named, but for text.snippets, and dictation.space_between,
