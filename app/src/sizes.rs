@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use crate::capture::Header;
 
-/// Bytes of the ring between the capture and the listen thread.
+/// Periods of 10 ms that the ring between the capture and the listen thread holds: 4 s.
 ///
-/// One second of 48 kHz S32 stereo, what the I2S microphones deliver: 384 kB of frames in 100 records, each with
-/// a header and its length in 2 bytes. The listen thread does little work for each period, so a second outlasts any
-/// delay the scheduler makes on a loaded machine. One period more than a second, as a ring of exactly N records
-/// holds only N − 1 once it has wrapped.
-pub const RING_BYTES: usize = 101 * (3840 + Header::BYTES + 2);
+/// The listen thread does little work for each period, so that a second outlasts any delay the scheduler makes on a
+/// machine that is merely loaded. The rest is for one that is short of everything: an emulated machine has left its
+/// listen thread two seconds behind.
+pub const RING_PERIODS: usize = 400;
+
+/// Bytes of that ring: 1.5 MB, for periods of 48 kHz S32 stereo, what the I2S microphones deliver: 3,840 bytes of
+/// frames, a header, and the record's length in 2 bytes. One period more, as a ring of exactly N records holds only
+/// N − 1 once it has wrapped.
+pub const RING_BYTES: usize = (RING_PERIODS + 1) * (3840 + Header::BYTES + 2);
 
 /// How long the capture thread rests when the ring is full and the source can wait. The reader wakes it when it
 /// gave a record back; this bounds the wait when that wake-up came just before.

@@ -97,13 +97,14 @@ fn drain(reader: &mut RingReader) -> (Vec<(Header, u8)>, Result<(), CaptureError
 
 #[test]
 fn periods_arrive_whole_and_in_order_from_a_source_that_can_wait() {
-    // Three times what the ring holds, so the source must wait, and the ring wraps.
-    let (source, _played, go) = told((0..300).map(|n| Ok(period(n, n == 7))).collect(), true, 1);
+    // So many that the source must wait, and the ring wraps.
+    const PERIODS: u64 = 3 * sizes::RING_PERIODS as u64;
+    let (source, _played, go) = told((0..PERIODS).map(|n| Ok(period(n, n == 7))).collect(), true, 1);
     go.send(()).unwrap();
     let (mut capture, mut reader) = start_alone(source).unwrap();
     let (records, outcome) = drain(&mut reader);
     assert_eq!(outcome, Ok(()));
-    assert_eq!(records.len(), 300);
+    assert_eq!(records.len() as u64, PERIODS);
     for (n, (header, byte)) in records.into_iter().enumerate() {
         assert_eq!(header.sequence, n as u64);
         assert_eq!(header.dropped_periods, 0);
@@ -111,18 +112,19 @@ fn periods_arrive_whole_and_in_order_from_a_source_that_can_wait() {
         assert_eq!(byte, n as u8);
     }
     capture.stop();
-    assert_eq!(capture.counters(), Counters { periods: 300, dropped_periods: 0, discontinuities: 1 });
+    assert_eq!(capture.counters(), Counters { periods: PERIODS, dropped_periods: 0, discontinuities: 1 });
     assert!(matches!(reader.next(Duration::ZERO), Next::End), "it ends only once");
 }
 
 #[test]
-fn the_ring_holds_a_second_and_then_a_live_source_loses_counted_periods() {
-    let (source, played, go) = told((0..300).map(|n| Ok(period(n, false))).collect(), false, 2);
+fn the_ring_holds_so_much_and_then_a_live_source_loses_counted_periods() {
+    const PERIODS: u64 = 3 * sizes::RING_PERIODS as u64;
+    let (source, played, go) = told((0..PERIODS).map(|n| Ok(period(n, false))).collect(), false, 2);
     let (mut capture, mut reader) = start_alone(source).unwrap();
-    // 298 periods came and nobody read.
+    // All but two periods came and nobody read.
     played.recv().unwrap();
-    let held = 298 - capture.counters().dropped_periods;
-    assert!(held >= 100, "the ring holds {held} periods, less than a second");
+    let held = PERIODS - 2 - capture.counters().dropped_periods;
+    assert!(held >= sizes::RING_PERIODS as u64, "the ring holds only {held} periods");
     for n in 0..held {
         let Next::Record(record) = reader.next(FOREVER) else {
             panic!("less in the ring than was put there")
@@ -136,11 +138,11 @@ fn the_ring_holds_a_second_and_then_a_live_source_loses_counted_periods() {
     let (last, outcome) = drain(&mut reader);
     assert_eq!(outcome, Ok(()));
     let [(header, byte)] = last[..] else { panic!("{last:?}") };
-    assert_eq!((header.sequence, byte), (held, 299u64 as u8));
-    assert_eq!(u64::from(header.dropped_periods), 299 - held);
+    assert_eq!((header.sequence, byte), (held, (PERIODS - 1) as u8));
+    assert_eq!(u64::from(header.dropped_periods), PERIODS - 1 - held);
     assert!(header.period.discontinuity, "a loss that is not marked");
     capture.stop();
-    let expected = Counters { periods: 300, dropped_periods: 299 - held, discontinuities: 0 };
+    let expected = Counters { periods: PERIODS, dropped_periods: PERIODS - 1 - held, discontinuities: 0 };
     assert_eq!(capture.counters(), expected);
 }
 
@@ -171,13 +173,15 @@ fn nothing_in_time_is_a_timeout() {
 
 #[test]
 fn stopping_ends_a_source_that_waits_for_a_reader() {
-    let (source, _played, go) = told((0..300).map(|n| Ok(period(n, false))).collect(), true, 1);
+    const PERIODS: usize = 3 * sizes::RING_PERIODS;
+    let script = (0..PERIODS as u64).map(|n| Ok(period(n, false)));
+    let (source, _played, go) = told(script.collect(), true, 1);
     drop(go);
     let (mut capture, mut reader) = start_alone(source).unwrap();
     capture.stop();
     let (records, outcome) = drain(&mut reader);
     assert_eq!(outcome, Ok(()));
-    assert!(records.len() < 300);
+    assert!(records.len() < PERIODS);
 }
 
 #[test]

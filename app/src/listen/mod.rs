@@ -6,6 +6,7 @@
 //! Architecture invariant: no recognition here; whatever the recogniser does, the ring is drained.
 
 pub mod frontend;
+pub mod gaps;
 pub mod meter;
 pub mod ptt;
 pub mod segmenter;
@@ -19,6 +20,7 @@ use oratype_hal::pcm::{CaptureError, StreamFormat};
 use oratype_hal::time::{Clock, MonotonicClock, Timestamp};
 
 use self::frontend::{FrontEnd, FrontEndError};
+use self::gaps::Gaps;
 use self::meter::{Meter, SILENT_DBFS};
 use self::ptt::{Command, Gesture, Ptt};
 use self::segmenter::{NoRoom, Release, Segmenter, Work};
@@ -78,6 +80,7 @@ impl Listener {
     pub fn run(mut self) -> Result<(), ListenError> {
         let mut front_end: Option<(StreamFormat, FrontEnd)> = None;
         let mut meter = Meter::default();
+        let mut gaps = Gaps::default();
         let mut waited = 0;
         let result = loop {
             let Self { reader, button, ptt, segmenter, live, gain_db, work, interrupt, status, alive } =
@@ -90,6 +93,7 @@ impl Listener {
                         ptt,
                         segmenter,
                         meter: &mut meter,
+                        gaps: &mut gaps,
                         outlet: Outlet { work, interrupt, status, alive },
                     };
                     let heard = stage.hear(&record, &mut front_end, *gain_db).and_then(|()| {
@@ -106,6 +110,7 @@ impl Listener {
                         ptt,
                         segmenter,
                         meter: &mut meter,
+                        gaps: &mut gaps,
                         outlet: Outlet { work, interrupt, status, alive },
                     };
                     if let Err(error) = stage.deaf(button.as_mut()) {
@@ -118,8 +123,13 @@ impl Listener {
             }
         };
         let Self { ptt, segmenter, work, interrupt, status, alive, .. } = &mut self;
-        let mut stage =
-            Stage { ptt, segmenter, meter: &mut meter, outlet: Outlet { work, interrupt, status, alive } };
+        let mut stage = Stage {
+            ptt,
+            segmenter,
+            meter: &mut meter,
+            gaps: &mut gaps,
+            outlet: Outlet { work, interrupt, status, alive },
+        };
         if let Some((_, front_end)) = &mut front_end {
             front_end.flush(|samples| stage.push(samples));
         }
@@ -133,6 +143,7 @@ struct Stage<'a> {
     ptt: &'a mut Ptt,
     segmenter: &'a mut Segmenter,
     meter: &'a mut Meter,
+    gaps: &'a mut Gaps,
     outlet: Outlet<'a>,
 }
 
@@ -155,10 +166,9 @@ impl Stage<'_> {
         let period = record.header().period;
         if period.discontinuity {
             self.outlet.status.count_gap();
-            log::warn!(
-                "sound was lost before this period ({} periods dropped)",
-                record.header().dropped_periods
-            );
+        }
+        if let Some(line) = self.gaps.hear(record.header()) {
+            log::warn!("{line}");
         }
         if let Some((_, stale)) = front_end.take_if(|(format, _)| *format != period.format) {
             // One recording follows another.
