@@ -169,10 +169,11 @@ fn a_long_text_becomes_reports() {
 #[test]
 fn what_cannot_be_typed_with_is_refused() {
     let folder = folder_for_test();
-    let cases: [(&[&str], &str); 3] = [
+    let cases: [(&[&str], &str); 4] = [
         (&["--layout", "klingon"], "--layout: "),
         (&["--characters-per-second", "5000"], "allowed: a whole number from 0 to 1000"),
         (&["--to", "/no/such/folder/reports"], "/no/such/folder/reports"),
+        (&["--to", "/dev/full"], "4 characters that were read were not typed"),
     ];
     for (args, says) in cases {
         let output = type_input(folder.path(), "text", args);

@@ -217,6 +217,7 @@ fn take_text(bytes: &mut Vec<u8>, end: bool) -> String {
 #[cfg(test)]
 mod tests {
     use oratype::typing::UnicodeEntry;
+    use oratype_hal::hid::{Backspace, Decoder, PrintKeyboard};
 
     use super::*;
 
@@ -273,5 +274,33 @@ mod tests {
             let text: String = receiver.iter().map(Result::unwrap).collect();
             assert_eq!(text, String::from_utf8_lossy(bytes), "{length} at a time");
         }
+    }
+
+    #[test]
+    fn what_came_before_a_failure_is_typed() {
+        let (shown, screen) = io::pipe().unwrap();
+        let keymap = Keymap::new("us".parse().unwrap(), UnicodeEntry::None, true);
+        let keyboard: Box<dyn Keyboard> =
+            Box::new(PrintKeyboard::new(screen, Backspace::Byte, Decoder::new()));
+        let pacing = Pacing::from(&Settings::default().typing);
+        let mut typist = Typist::new(keyboard, Arc::new(MonotonicClock), keymap, pacing);
+        let (pieces, input) = sync_channel(2);
+        pieces.send(Ok("So far".into())).unwrap();
+        pieces.send(Err(io::Error::other("it broke"))).unwrap();
+        let refusal = type_pieces(&mut typist, keymap, &input, &AtomicBool::new(false)).unwrap_err();
+        drop(typist);
+        assert_eq!(io::read_to_string(shown).unwrap(), "So far");
+        assert_eq!(refusal.to_string(), "standard input: it broke");
+    }
+
+    #[test]
+    fn what_was_read_and_not_typed_is_counted() {
+        let (pieces, input) = sync_channel(3);
+        let mut joints = Joints::default();
+        assert_eq!(joints.whole("abc".into()), "ab");
+        for piece in [Ok("d\u{e9}".into()), Err(io::Error::other("it broke")), Ok("f".into())] {
+            pieces.send(piece).unwrap();
+        }
+        assert_eq!(waiting(&mut joints, &input), 4);
     }
 }
