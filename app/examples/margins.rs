@@ -35,7 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let segment =
                 Sound { samples: &samples, speech_end: samples.len(), prompt: &[], is_withdrawn: &|| false };
             let before = process_cpu();
-            let decoded = engine.attempt(segment, Attempt { audio_ctx, timestamps: true })?;
+            let decoded =
+                engine.attempt(segment, Attempt { audio_ctx, timestamps: true, second_looks: 0 })?;
             let cpu = process_cpu().saturating_sub(before);
             let text = String::from_utf8_lossy(&engine.text(&decoded.tokens)).replace(['\t', '\n'], " ");
             let edits = WordEdits::between(&normalise(reference), &normalise(&text));

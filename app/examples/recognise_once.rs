@@ -22,7 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut engine = Engine::load(Path::new(model), EngineOptions { threads }, &[])?;
     let sound = Sound { samples: &samples, speech_end: samples.len(), prompt: &[], is_withdrawn: &|| false };
-    let decoded = engine.attempt(sound, Attempt { audio_ctx: audio_ctx.parse()?, timestamps: true })?;
+    let decoded = engine
+        .attempt(sound, Attempt { audio_ctx: audio_ctx.parse()?, timestamps: true, second_looks: 0 })?;
     let text = String::from_utf8_lossy(&engine.text(&decoded.tokens)).trim().to_owned();
     eprintln!(
         "{:.1} s of sound: encoder {:.3} s, decoder {:.3} s, {} tokens, mean log-probability {:.3}",

@@ -1,4 +1,5 @@
-"""Error and cost of Oratype's decoding against the margin, with all guards and without each of them.
+"""Error and cost of Oratype's decoding against the margin, with all guards, without each of them, and
+without second looks.
 
 Runs `oratype bench` once for each setting, prints a table, and draws it with --plot.
 """
@@ -27,6 +28,7 @@ def settings():
         yield f"+{margin}, no retries", ("--margin", str(margin), *NO_RETRIES)
     for guard in GUARDS:
         yield f"+{STANDARD}, without {guard!r}", ("--margin", str(STANDARD), "--without", guard)
+    yield f"+{STANDARD}, without second looks", ("--margin", str(STANDARD), "--second-looks", "0")
 
 
 def measure(bench, results, name, options):

@@ -55,6 +55,9 @@ pub(super) struct BenchArgs {
     /// Encoder positions that the retries of one segment may cost; without it what the board allows
     #[arg(long, value_name = "POSITIONS")]
     retries: Option<u16>,
+    /// How often to look again where another word was nearly as likely
+    #[arg(long, value_name = "N", default_value_t = Decoding::STANDARD.second_looks)]
+    second_looks: u8,
     /// Tell the decoder how the text before each segment of a dictation ends
     #[arg(long)]
     prompt: bool,
@@ -103,6 +106,7 @@ impl BenchArgs {
             Engine::Product => protocol::Engine::Product(Decoding {
                 margin_positions: self.margin,
                 retry_positions,
+                second_looks: self.second_looks,
                 prompt: self.prompt,
                 guards,
             }),

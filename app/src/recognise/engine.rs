@@ -1,7 +1,9 @@
-//! Whisper tiny.en: one loaded model, one state, and Oratype's own greedy decoder on top of whisper.cpp's encoder
+//! Whisper tiny.en: one loaded model, one state, and Oratype's own decoder (`decode`) on top of whisper.cpp's encoder
 //! and decoder steps.
 //!
 //! What to decode with (context, retries) is decided in [`super::policy`]; here one attempt is made as asked.
+
+mod decode;
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +12,9 @@ use whisper_rs::{
     WhisperTokenId,
 };
 
-use super::bias::{Bias, Place, Tokens};
-use super::guard;
+use super::bias::{Bias, Tokens};
 use super::mel::MelSpectrogram;
-use super::sampler::{Sampler, TokenKinds};
+use super::sampler::TokenKinds;
 
 /// Samples per second of everything the model hears.
 pub const SAMPLE_RATE_HZ: usize = 16_000;
@@ -21,8 +22,6 @@ pub const SAMPLE_RATE_HZ: usize = 16_000;
 pub const SAMPLES_PER_POSITION: usize = 320;
 /// Encoder positions of the full context, 30 s.
 pub const AUDIO_CTX_FULL: usize = 1500;
-/// Tokens one attempt may produce: half the decoder's text context, as in the reference implementation.
-const TOKENS_MAX: usize = 224;
 /// How the recogniser runs.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineOptions {
@@ -64,6 +63,8 @@ pub struct Attempt {
     pub audio_ctx: usize,
     /// Decode time stamps too: with a short context the closing one is what tells the decoder to stop.
     pub timestamps: bool,
+    /// How often to look again where another word was nearly as likely.
+    pub second_looks: usize,
 }
 
 /// How an attempt ended.
@@ -152,14 +153,6 @@ impl Engine {
         Ok(decoded)
     }
 
-    /// Decode the same segment again, with the same audio context, in another way.
-    pub fn decode_again(&mut self, segment: Sound, attempt: Attempt) -> Result<Decoded, EngineError> {
-        let start = Instant::now();
-        let mut decoded = self.decode(segment, attempt)?;
-        decoded.decode = start.elapsed();
-        Ok(decoded)
-    }
-
     /// Give whisper.cpp the segment's spectrogram and the audio context to encode it with.
     fn listen(&mut self, segment: Sound, audio_ctx: usize) -> Result<(), WhisperError> {
         if self.audio_ctx != audio_ctx {
@@ -184,110 +177,6 @@ impl Engine {
         parameters.set_n_threads(self.threads as i32);
         parameters.set_print_progress(false);
         parameters
-    }
-
-    fn decode(&mut self, segment: Sound, attempt: Attempt) -> Result<Decoded, WhisperError> {
-        let speech_end = segment.speech_end / SAMPLES_PER_POSITION;
-        let token_cap = guard::token_cap(segment.samples.len()).min(TOKENS_MAX);
-        let mut past = 0;
-        if !segment.prompt.is_empty() {
-            let before: Vec<_> =
-                std::iter::once(self.context.token_prev()).chain(segment.prompt.iter().copied()).collect();
-            self.state.decode(&before, past, self.threads)?;
-            past += before.len();
-        }
-        self.step(self.kinds.start_of_transcript, &mut past)?;
-        let no_speech_prob = probability(self.state.get_logits()?, self.kinds.no_speech);
-        if !attempt.timestamps {
-            self.step(self.kinds.no_timestamps, &mut past)?;
-        }
-        let mut path = Path::new(Sampler::new(self.kinds, attempt.timestamps, speech_end), past, token_cap);
-        let mut detour: Option<Detour> = None;
-        // Where decoding went back to: what the model said there.
-        let mut gone_back: Option<Vec<f32>> = None;
-        let ending = loop {
-            let logits = gone_back.as_deref().map_or_else(|| self.state.get_logits(), Ok)?;
-            let place = detour.as_ref().map_or(Place::START, |detour| detour.place);
-            // Where a phrase may end, another may begin. One that was tried here and given up is not tried again.
-            let next_phrase = self.bias.ends(place).then_some(Place::START);
-            let places = [Some(place), next_phrase].into_iter().flatten();
-            let bonuses = places.flat_map(|place| self.bias.bonuses(place)).filter(|_| gone_back.is_none());
-            let before = (!self.bias.is_empty()).then(|| path.clone());
-            let choice = path.sampler.choose(logits, bonuses);
-            log::trace!("token {} ({:.2})", choice.token, choice.logprob);
-            let (place, is_whole) = (self.bias.step(place, choice.token), self.bias.ends(place));
-            match (detour.take(), place) {
-                (Some(on), Some(place)) => {
-                    detour = Some(Detour { place, favoured: on.favoured || choice.favoured, ..on });
-                }
-                (Some(on), None) if on.favoured && !(is_whole && self.begins_word(choice.token)) => {
-                    path = on.before;
-                    gone_back = Some(on.logits);
-                    continue;
-                }
-                _ if gone_back.is_none() => {
-                    let place = self.bias.step(Place::START, choice.token);
-                    detour = place.zip(before).map(|(place, before)| Detour {
-                        place,
-                        favoured: choice.favoured,
-                        before,
-                        logits: logits.to_vec(),
-                    });
-                }
-                _ => {}
-            }
-            gone_back = None;
-            let is_text = choice.token < self.kinds.end_of_text;
-            if choice.token <= self.kinds.end_of_text {
-                path.logprobs.push(choice.logprob);
-            }
-            if choice.token == self.kinds.end_of_text || path.sampler.past_the_end() {
-                break Ending::EndOfText;
-            }
-            if is_text {
-                path.tokens.push(choice.token as WhisperTokenId);
-                if let Some(first_round) = guard::repetition(&path.tokens) {
-                    path.tokens.truncate(first_round);
-                    path.logprobs.truncate(first_round);
-                    break Ending::Loop;
-                }
-            }
-            if path.tokens.len() >= token_cap || path.past >= 2 * TOKENS_MAX {
-                break Ending::TooLong;
-            }
-            if (segment.is_withdrawn)() {
-                break Ending::Withdrawn;
-            }
-            self.step(choice.token as WhisperTokenId, &mut path.past)?;
-        };
-        let Path { sampler, tokens, logprobs, .. } = path;
-        let mean_logprob = logprobs.iter().sum::<f32>() / logprobs.len().max(1) as f32;
-        Ok(Decoded {
-            tokens,
-            ending,
-            unheard: if attempt.timestamps { speech_end.saturating_sub(sampler.closed_at) } else { 0 },
-            mean_logprob,
-            no_speech_prob,
-            encode: Duration::ZERO,
-            decode: Duration::ZERO,
-        })
-    }
-
-    /// Whether a token begins a word, or ends one: it is not the rest of the word before it.
-    fn begins_word(&self, token: usize) -> bool {
-        token >= self.kinds.end_of_text
-            || self
-                .context
-                .token_to_bytes(token as WhisperTokenId)
-                .is_ok_and(|bytes| bytes.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
-    }
-
-    /// One decoder step. Tokens whose logits are wanted are fed one by one: whisper-rs shows those of a batch's first
-    /// token only.
-    fn step(&mut self, token: WhisperTokenId, past: &mut usize) -> Result<(), WhisperError> {
-        self.state.decode(&[token], *past, self.threads)?;
-        *past += 1;
-        Ok(())
     }
 
     /// The bytes of text tokens; not always whole UTF-8 characters.
@@ -347,42 +236,4 @@ fn bias(context: &WhisperContext, kinds: TokenKinds, phrases: &[String]) -> Bias
     let bytes = |token| context.token_to_bytes(token as WhisperTokenId).unwrap_or_default().to_vec();
     let tokens = Tokens::new((0..kinds.end_of_text).map(bytes));
     Bias::new(phrases.iter().flat_map(|phrase| tokens.spellings(phrase)))
-}
-
-/// What was decoded so far.
-#[derive(Clone)]
-struct Path {
-    sampler: Sampler,
-    tokens: Vec<WhisperTokenId>,
-    logprobs: Vec<f32>,
-    past: usize,
-}
-
-impl Path {
-    fn new(sampler: Sampler, past: usize, tokens_max: usize) -> Self {
-        Self {
-            sampler,
-            tokens: Vec::with_capacity(tokens_max),
-            logprobs: Vec::with_capacity(tokens_max + 1),
-            past,
-        }
-    }
-}
-
-/// A listed phrase that is being followed.
-struct Detour {
-    /// How far.
-    place: Place,
-    /// Without the bonus some other token would have been chosen.
-    favoured: bool,
-    /// The way back: what was decoded before it, and what the model said there.
-    before: Path,
-    logits: Vec<f32>,
-}
-
-/// Softmax probability of one token.
-fn probability(logits: &[f32], token: usize) -> f32 {
-    let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f32 = logits.iter().map(|&logit| (logit - maximum).exp()).sum();
-    (logits[token] - maximum).exp() / sum
 }

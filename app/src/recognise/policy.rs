@@ -41,6 +41,8 @@ pub struct Decoding {
     pub margin_positions: u16,
     /// Encoder positions that retries of one segment may cost; 0 for none.
     pub retry_positions: u16,
+    /// How often an attempt may look again where another word was nearly as likely.
+    pub second_looks: u8,
     /// Tell the decoder how the text before the segment ends.
     pub prompt: bool,
     /// What makes a result doubtful.
@@ -65,6 +67,7 @@ impl Decoding {
     pub const STANDARD: Self = Self {
         margin_positions: 64,
         retry_positions: AUDIO_CTX_FULL as u16,
+        second_looks: 2,
         prompt: false,
         guards: Guards::ALL,
     };
@@ -127,7 +130,8 @@ pub fn product(engine: &mut Engine, segment: Sound, decoding: &Decoding) -> Resu
     let mut best: Option<Transcript> = None;
     let (mut encode, mut decode, mut tries) = (Duration::ZERO, Duration::ZERO, 0);
     for audio_ctx in contexts(segment.samples.len(), decoding) {
-        let decoded = engine.attempt(segment, Attempt { audio_ctx, timestamps: true })?;
+        let second_looks = decoding.second_looks.into();
+        let decoded = engine.attempt(segment, Attempt { audio_ctx, timestamps: true, second_looks })?;
         (encode, decode, tries) = (encode + decoded.encode, decode + decoded.decode, tries + 1);
         let mut transcript = transcript(engine, &decoded, audio_ctx);
         transcript.withdrawn = decoded.ending == Ending::Withdrawn;
@@ -147,7 +151,8 @@ pub fn product(engine: &mut Engine, segment: Sound, decoding: &Decoding) -> Resu
 /// Recognise a moment of silence, so that every weight has been touched before the first word.
 pub fn warm_up(engine: &mut Engine) -> Result<(), EngineError> {
     let silence = Sound { samples: &[], speech_end: 0, prompt: &[], is_withdrawn: &|| false };
-    engine.attempt(silence, Attempt { audio_ctx: WARM_UP_POSITIONS, timestamps: true }).map(drop)
+    let attempt = Attempt { audio_ctx: WARM_UP_POSITIONS, timestamps: true, second_looks: 0 };
+    engine.attempt(silence, attempt).map(drop)
 }
 
 /// The full context, as whisper.cpp does it by itself.

@@ -24,6 +24,8 @@ pub(super) struct Choice {
     pub(super) logprob: f32,
     /// Without bonuses it would have been another.
     pub(super) favoured: bool,
+    /// If it is the likeliest word: the next likeliest, and by how much it is less likely, as natural logarithm.
+    pub(super) runner_up: Option<(usize, f32)>,
 }
 
 /// Greedy choice under Whisper's rules for time stamps (OpenAI `decoding.py`, `ApplyTimestampRules`).
@@ -67,14 +69,18 @@ impl Sampler {
             (true, false, false, true) => (false, true),
             (true, false, _, false) => (true, true),
         };
-        let (mut text_token, mut best_text) = (v.end_of_text, f32::NEG_INFINITY);
-        if text_allowed {
-            for (token, &logit) in logits[..v.end_of_text].iter().enumerate() {
-                if logit > best_text && !(initial && Some(token) == v.blank) {
-                    (text_token, best_text) = (token, logit);
+        let (mut first, mut second) =
+            ((v.end_of_text, f32::NEG_INFINITY), (v.end_of_text, f32::NEG_INFINITY));
+        let words = if text_allowed { &logits[..v.end_of_text] } else { &[] };
+        for (token, &logit) in words.iter().enumerate() {
+            if logit > second.1 && !(initial && Some(token) == v.blank) {
+                second = (token, logit);
+                if logit > first.1 {
+                    std::mem::swap(&mut first, &mut second);
                 }
             }
         }
+        let (mut text_token, mut best_text) = first;
         if !initial && logits[v.end_of_text] > best_text {
             (text_token, best_text) = (v.end_of_text, logits[v.end_of_text]);
         }
@@ -102,7 +108,6 @@ impl Sampler {
             .filter(|&(_, score)| score > best_text && !stamps_win(score))
             .max_by(|(_, a), (_, b)| a.total_cmp(b));
         let token = favourite.map_or(plain, |(token, _)| token);
-        let words = if text_allowed { &logits[..v.end_of_text] } else { &[] };
         let end = if !initial { &logits[v.end_of_text..=v.end_of_text] } else { &[] };
         let text_sum: f32 = words.iter().chain(end).map(|&logit| (logit - maximum).exp()).sum();
         let logprob = (logits[token] - maximum) - (text_sum + stamps_sum).ln();
@@ -118,6 +123,46 @@ impl Sampler {
         }
         self.last_two = [last, is_stamp];
         self.produced += 1;
-        Choice { token, logprob, favoured: token != plain }
+        let favoured = token != plain;
+        let runner_up = (token == first.0 && !favoured).then_some((second.0, first.1 - second.1));
+        Choice { token, logprob, favoured, runner_up }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: TokenKinds = TokenKinds {
+        end_of_text: 5,
+        start_of_transcript: 6,
+        no_timestamps: 7,
+        no_speech: 8,
+        first_timestamp: 10,
+        blank: Some(0),
+    };
+
+    /// The tokens that are chosen from these logits one after the other, and the runners-up.
+    fn chosen(logits: &[[f32; 6]], bonus: Option<Bonus>) -> Vec<(usize, Option<(usize, f32)>)> {
+        let mut sampler = Sampler::new(KINDS, false, 100);
+        logits
+            .iter()
+            .map(|logits| sampler.choose(logits, bonus.into_iter()))
+            .map(|c| (c.token, c.runner_up))
+            .collect()
+    }
+
+    #[test]
+    fn the_next_likeliest_word_is_known() {
+        let logits = [
+            // A blank may not be the first.
+            [9.0, 1.0, 4.0, 2.0, 3.5, 8.0],
+            [9.0, 1.0, 4.0, 2.0, 3.5, 8.0],
+            [1.0, 2.0, 3.0, 4.0, 4.0, 5.0],
+        ];
+        let expected = [(2, Some((4, 0.5))), (0, Some((2, 5.0))), (5, None)];
+        assert_eq!(chosen(&logits, None), expected);
+        let favoured = chosen(&logits, Some((3, 10.0)));
+        assert_eq!(favoured, [(3, None); 3], "what only the bonus chose has no runner-up");
     }
 }
