@@ -127,8 +127,9 @@ impl<'s> Parser<'_, 's> {
         if !text.contains(WORDS) {
             return Some((phrase_end, Item::Snippet { text: (&**text).into(), at: start..phrase_end }));
         }
-        let sentence = self.tokens[phrase_end..].iter().position(Token::ends_sentence);
-        let sentence_end = sentence.map_or(self.tokens.len(), |last| phrase_end + last + 1);
+        // It may be over with the phrase.
+        let sentence = self.tokens[phrase_end - 1..].iter().position(Token::ends_sentence);
+        let sentence_end = sentence.map_or(self.tokens.len(), |last| phrase_end + last);
         let end = (phrase_end..sentence_end).find(|at| is_command(*at)).unwrap_or(sentence_end);
         let words = tokens::text(&self.tokens[phrase_end..end]);
         let filled = || Item::Snippet { text: text.replace(WORDS, &words).into(), at: start..end };

@@ -7,13 +7,14 @@ use crate::settings::Snippet;
 use crate::typing::{Stopped, Typing};
 
 /// The snippets that the rows speak of.
-const SNIPPETS: [(&str, &str); 8] = [
+const SNIPPETS: [(&str, &str); 9] = [
     ("my address", "1 High Street\nSmalltown"),
     ("my mail", "jo@example.com"),
     ("brb", "be right back"),
     ("comma comma", "twice"),
     ("my food", "πρωτεΐνη"),
     ("my regards", "Best regards, Jo."),
+    ("my company", "Foo Inc."),
     ("letter to", "Dear {words},\n"),
     ("tag", "<{words}>{words}</{words}>"),
 ];

@@ -8,6 +8,9 @@ const OPENING: &[char] = &['"', '“', '„', '‘', '\'', '(', '[', '{', '«', 
 const CLOSING: &[char] =
     &['.', ',', ';', ':', '!', '?', '…', '"', '”', '’', '\'', ')', ']', '}', '»', '*', '-', '–', '—'];
 
+/// What of these belongs to what was opened, and not to the clause.
+const BRACKETS_AND_QUOTES: &[char] = &['"', '”', '’', '\'', ')', ']', '}', '»', '*'];
+
 /// One word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
@@ -69,7 +72,7 @@ pub(crate) fn phrase_key(phrase: &str) -> String {
     key
 }
 
-/// Words as they were written, without the punctuation behind the last one.
+/// Words as they were written, without the marks that end a clause behind the last one.
 pub(super) fn text(tokens: &[Token<'_>]) -> String {
     let mut text = String::new();
     let mut closing = "";
@@ -86,6 +89,7 @@ pub(super) fn text(tokens: &[Token<'_>]) -> String {
     if closing.starts_with('.') && tokens.last().is_some_and(|last| is_abbreviation(&last.word)) {
         text.push('.');
     }
+    text.extend(closing.chars().filter(|c| BRACKETS_AND_QUOTES.contains(c)));
     text
 }
 

@@ -158,10 +158,16 @@ impl Writer {
         } else {
             self.verbatim(text);
         }
-        // A text that ends by itself needs no punctuation of the recogniser's.
+        // A text that ends by itself needs no punctuation of the recogniser's; an abbreviation no second full stop.
         let ended =
             text.ends_with(['.', ',', ';', ':', '!', '?', '…']) || text.ends_with(char::is_whitespace);
-        self.trail = if ended { String::new() } else { closing.to_owned() };
+        self.trail = if ends_in_abbreviation(text) {
+            closing.strip_prefix('.').unwrap_or(closing).to_owned()
+        } else if ended {
+            String::new()
+        } else {
+            closing.to_owned()
+        };
     }
 
     fn cased(&mut self, word: &str, key: &str, begins: Begins, fresh: bool) {

@@ -22,6 +22,8 @@ pub(super) struct Choice {
     pub(super) token: usize,
     /// Its natural log-probability, without bonus.
     pub(super) logprob: f32,
+    /// The same by which texts are compared: of a time stamp, that of all time stamps, as only that one is due counts.
+    pub(super) score: f32,
     /// Without bonuses it would have been another.
     pub(super) favoured: bool,
     /// If it is the likeliest word: the next likeliest, and by how much it is less likely, as natural logarithm.
@@ -110,7 +112,8 @@ impl Sampler {
         let token = favourite.map_or(plain, |(token, _)| token);
         let end = if !initial { &logits[v.end_of_text..=v.end_of_text] } else { &[] };
         let text_sum: f32 = words.iter().chain(end).map(|&logit| (logit - maximum).exp()).sum();
-        let logprob = (logits[token] - maximum) - (text_sum + stamps_sum).ln();
+        let all = (text_sum + stamps_sum).ln();
+        let logprob = (logits[token] - maximum) - all;
 
         let is_stamp = token >= v.first_timestamp;
         if is_stamp {
@@ -121,11 +124,12 @@ impl Sampler {
                 self.closed_at = position;
             }
         }
+        let score = if is_stamp { stamps_sum.ln() - all } else { logprob };
         self.last_two = [last, is_stamp];
         self.produced += 1;
         let favoured = token != plain;
         let runner_up = (token == first.0 && !favoured).then_some((second.0, first.1 - second.1));
-        Choice { token, logprob, favoured, runner_up }
+        Choice { token, logprob, score, favoured, runner_up }
     }
 }
 

@@ -3,7 +3,8 @@
 //! Whisper's own beam search follows several texts at once, each with a cache of its own. Here the likeliest token is
 //! taken at each step; where another word was nearly as likely, the text is decoded once more from there with that
 //! word, and kept if the whole became likelier. The cache up to that place is still valid, so a second look costs the
-//! steps behind it, and a text without doubt costs nothing.
+//! steps behind it, and a text without doubt costs nothing. Later places are looked at before earlier ones, so that it
+//! stays so.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const CERTAIN: f32 = 1000.0;
 struct Bounds<'a> {
     tokens_max: usize,
     is_withdrawn: &'a dyn Fn() -> bool,
-    /// Logarithmic probabilities of the tokens of another text. One that falls too far behind it is of no use.
+    /// The scores of another text's tokens. A text that falls too far behind it is of no use.
     rival: &'a [f32],
 }
 
@@ -36,9 +37,8 @@ impl Bounds<'_> {
     /// Whether there is no hope that this text will be likelier than its rival: it is less likely already, or is far
     /// behind what the rival was after as many tokens.
     fn is_beaten(&self, path: &Path) -> bool {
-        let rival_so_far = self.rival.iter().take(path.logprobs.len()).sum::<f32>();
-        !self.rival.is_empty()
-            && path.logprob() < self.rival.iter().sum::<f32>().max(rival_so_far - BEHIND_MAX)
+        let rival_so_far = self.rival.iter().take(path.scores.len()).sum::<f32>();
+        !self.rival.is_empty() && path.score() < self.rival.iter().sum::<f32>().max(rival_so_far - BEHIND_MAX)
     }
 }
 
@@ -62,22 +62,28 @@ impl Engine {
         let path = Path::new(Sampler::new(self.kinds, attempt.timestamps, speech_end), past, tokens_max);
         let bounds = Bounds { tokens_max, is_withdrawn: segment.is_withdrawn, rival: &[] };
         let mut doubts = Doubts::new(attempt.second_looks);
-        let (mut path, ending) = self.follow(path, None, &bounds, &mut doubts)?;
-        let looks = if ending == Ending::EndOfText { attempt.second_looks } else { 0 };
+        let (mut path, mut ending) = self.follow(path, None, &bounds, &mut doubts)?;
+        // What a bonus chose is less likely by itself: a second look would only take it back.
+        let looks = if ending == Ending::EndOfText && !path.favoured { attempt.second_looks } else { 0 };
         for _ in 0..looks {
-            let Some(Turn { before, logits, token }) = doubts.take_greatest() else { break };
+            let Some(Turn { before, logits, token }) = doubts.take_last() else { break };
             let (at, mut later) = (before.past, Doubts::new(attempt.second_looks));
-            let bounds = Bounds { rival: &path.logprobs, ..bounds };
-            let (other, ending) = self.follow(before, Some((logits, token)), &bounds, &mut later)?;
-            if ending == Ending::EndOfText && other.logprob() > path.logprob() {
+            let bounds = Bounds { rival: &path.scores, ..bounds };
+            let (other, other_ending) = self.follow(before, Some((logits, token)), &bounds, &mut later)?;
+            if (segment.is_withdrawn)() {
+                ending = Ending::Withdrawn;
+                break;
+            }
+            if other_ending == Ending::EndOfText && other.score() > path.score() {
                 path = other;
                 doubts.replace_from(at, later);
             }
         }
+        let logprob = path.logprobs.iter().sum::<f32>();
         Ok(Decoded {
             ending,
             unheard: if attempt.timestamps { speech_end.saturating_sub(path.sampler.closed_at) } else { 0 },
-            mean_logprob: path.logprob() / path.logprobs.len().max(1) as f32,
+            mean_logprob: logprob / path.logprobs.len().max(1) as f32,
             tokens: path.tokens,
             no_speech_prob,
             encode: Duration::ZERO,
@@ -108,7 +114,8 @@ impl Engine {
             let places = [Some(place), next_phrase].into_iter().flatten();
             let bonuses = places.flat_map(|place| self.bias.bonuses(place)).filter(|_| gone_back.is_none());
             let sampler = path.sampler.clone();
-            let choice = path.sampler.choose(logits, bonuses.chain(certain.take()));
+            let forced = certain.take();
+            let choice = path.sampler.choose(logits, bonuses.chain(forced));
             let turn = |token| {
                 let before = Path { sampler: sampler.clone(), ..path.clone() };
                 Turn { before, logits: logits.to_vec(), token }
@@ -116,7 +123,9 @@ impl Engine {
             log::trace!("token {} ({:.2})", choice.token, choice.logprob);
             if let Some((token, behind)) = choice.runner_up
                 && behind <= HESITATION_MAX
+                && doubts.max > 0
                 && gone_back.is_none()
+                && !detour.as_ref().is_some_and(|on| on.favoured)
                 && self.is_another_word(choice.token, token)
             {
                 doubts.add(Doubt { behind, turn: turn(token) });
@@ -128,6 +137,7 @@ impl Engine {
                 }
                 (Some(on), None) if on.favoured && !(is_whole && self.begins_word(choice.token)) => {
                     path = on.turn.before;
+                    doubts.forget_behind(path.past);
                     gone_back = Some(on.turn.logits);
                     continue;
                 }
@@ -142,6 +152,8 @@ impl Engine {
                 _ => {}
             }
             gone_back = None;
+            path.favoured |= choice.favoured && forced.is_none();
+            path.scores.push(choice.score);
             let is_text = choice.token < self.kinds.end_of_text;
             if choice.token <= self.kinds.end_of_text {
                 path.logprobs.push(choice.logprob);
@@ -199,9 +211,16 @@ impl Engine {
 #[derive(Clone)]
 struct Path {
     sampler: Sampler,
+    /// Text tokens.
     tokens: Vec<WhisperTokenId>,
+    /// Of these, and of the end of text.
     logprobs: Vec<f32>,
+    /// Of every token, time stamps too.
+    scores: Vec<f32>,
+    /// Tokens that the decoder was fed.
     past: usize,
+    /// A bonus has chosen a token.
+    favoured: bool,
 }
 
 impl Path {
@@ -210,13 +229,15 @@ impl Path {
             sampler,
             tokens: Vec::with_capacity(tokens_max),
             logprobs: Vec::with_capacity(tokens_max + 1),
+            scores: Vec::with_capacity(tokens_max + 1),
             past,
+            favoured: false,
         }
     }
 
-    /// Of all of it.
-    fn logprob(&self) -> f32 {
-        self.logprobs.iter().sum()
+    /// How likely all of it is, as natural logarithm.
+    fn score(&self) -> f32 {
+        self.scores.iter().sum()
     }
 }
 
@@ -236,8 +257,9 @@ struct Doubt {
     behind: f32,
 }
 
-/// The places of the greatest doubt, that one first.
+/// The places of the greatest doubt.
 struct Doubts {
+    /// The greatest first.
     places: Vec<Doubt>,
     /// Places kept at most: no more are looked at again.
     max: usize,
@@ -254,8 +276,15 @@ impl Doubts {
         self.places.truncate(self.max);
     }
 
-    fn take_greatest(&mut self) -> Option<Turn> {
-        (!self.places.is_empty()).then(|| self.places.remove(0).turn)
+    /// The last place in the text: whatever comes of it, the decoder's cache up to the others stays that of the text.
+    fn take_last(&mut self) -> Option<Turn> {
+        let last = (0..self.places.len()).max_by_key(|&at| self.places[at].turn.before.past)?;
+        Some(self.places.remove(last).turn)
+    }
+
+    /// Decoding has gone back to where so many tokens had been fed.
+    fn forget_behind(&mut self, past: usize) {
+        self.places.retain(|doubt| doubt.turn.before.past <= past);
     }
 
     /// From this token on the text has become another, with doubts of its own.
@@ -302,7 +331,7 @@ mod tests {
     }
 
     fn places(mut doubts: Doubts) -> Vec<usize> {
-        std::iter::from_fn(|| doubts.take_greatest()).map(|turn| turn.before.past).collect()
+        std::iter::from_fn(|| doubts.take_last()).map(|turn| turn.before.past).collect()
     }
 
     fn doubts(all: impl IntoIterator<Item = (f32, usize)>) -> Doubts {
@@ -312,17 +341,17 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_doubts_come_first_and_no_more_than_are_looked_at() {
-        let many = (0..10).map(|n| (1.0 / (n + 1) as f32, n));
-        assert_eq!(places(doubts(many.clone())), [9, 8]);
-        assert_eq!(places(doubts(many.rev())), [9, 8]);
+    fn the_greatest_doubts_are_kept_and_the_last_in_the_text_comes_first() {
+        let many = [(0.5, 1), (0.1, 2), (0.4, 3), (0.2, 4), (0.3, 5)];
+        assert_eq!(places(doubts(many)), [4, 2]);
+        assert_eq!(places(doubts(many.into_iter().rev())), [4, 2]);
     }
 
     #[test]
     fn a_second_look_ends_when_there_is_no_hope() {
-        let is_beaten = |rival: &[f32], logprobs: &[f32]| {
+        let is_beaten = |rival: &[f32], scores: &[f32]| {
             let mut path = doubt(0.0, 0).turn.before;
-            path.logprobs.extend(logprobs);
+            path.scores.extend(scores);
             Bounds { tokens_max: 9, is_withdrawn: &|| false, rival }.is_beaten(&path)
         };
         let rival = [-0.5, -0.1, -4.0, -0.1];
@@ -338,6 +367,9 @@ mod tests {
     fn doubts_of_a_text_that_was_replaced_are_forgotten() {
         let mut known = doubts([(0.1, 30), (0.2, 10)]);
         known.replace_from(20, doubts([(0.3, 25)]));
-        assert_eq!(places(known), [10, 25]);
+        assert_eq!(places(known), [25, 10]);
+        let mut known = doubts([(0.1, 30), (0.2, 10)]);
+        known.forget_behind(10);
+        assert_eq!(places(known), [10]);
     }
 }
