@@ -77,26 +77,19 @@ pub struct Listener {
 
 impl Listener {
     /// Listen until the source ends. A dictation that is going on then ends with it.
-    pub fn run(mut self) -> Result<(), ListenError> {
+    pub fn run(self) -> Result<(), ListenError> {
+        let Self { mut reader, mut button, ptt, segmenter, live, gain_db, work, interrupt, status, alive } =
+            self;
+        let outlet = Outlet { work, interrupt, status, alive };
+        let mut stage = Stage { ptt, segmenter, meter: Meter::default(), gaps: Gaps::default(), outlet };
         let mut front_end: Option<(StreamFormat, FrontEnd)> = None;
-        let mut meter = Meter::default();
-        let mut gaps = Gaps::default();
         let mut waited = 0;
         let result = loop {
-            let Self { reader, button, ptt, segmenter, live, gain_db, work, interrupt, status, alive } =
-                &mut self;
-            alive.mark();
+            stage.outlet.alive.mark();
             match reader.next(PERIOD_WAIT) {
                 Next::Record(record) => {
                     waited = 0;
-                    let mut stage = Stage {
-                        ptt,
-                        segmenter,
-                        meter: &mut meter,
-                        gaps: &mut gaps,
-                        outlet: Outlet { work, interrupt, status, alive },
-                    };
-                    let heard = stage.hear(&record, &mut front_end, *gain_db).and_then(|()| {
+                    let heard = stage.hear(&record, &mut front_end, gain_db).and_then(|()| {
                         let header = record.header();
                         let end = header.period.end;
                         stage.gestures(end, button.as_mut(), |stage, gesture| stage.act(gesture, header))
@@ -105,14 +98,7 @@ impl Listener {
                         break Err(error);
                     }
                 }
-                Next::Timeout if *live && waited >= PERIOD_WAITS_MAX => {
-                    let mut stage = Stage {
-                        ptt,
-                        segmenter,
-                        meter: &mut meter,
-                        gaps: &mut gaps,
-                        outlet: Outlet { work, interrupt, status, alive },
-                    };
+                Next::Timeout if live && waited >= PERIOD_WAITS_MAX => {
                     if let Err(error) = stage.deaf(button.as_mut()) {
                         break Err(error);
                     }
@@ -121,14 +107,6 @@ impl Listener {
                 Next::End => break Ok(()),
                 Next::Failed(error) => break Err(error.into()),
             }
-        };
-        let Self { ptt, segmenter, work, interrupt, status, alive, .. } = &mut self;
-        let mut stage = Stage {
-            ptt,
-            segmenter,
-            meter: &mut meter,
-            gaps: &mut gaps,
-            outlet: Outlet { work, interrupt, status, alive },
         };
         if let Some((_, front_end)) = &mut front_end {
             front_end.flush(|samples| stage.push(samples));
@@ -139,23 +117,23 @@ impl Listener {
 }
 
 /// What a period goes through, apart from where it comes from.
-struct Stage<'a> {
-    ptt: &'a mut Ptt,
-    segmenter: &'a mut Segmenter,
-    meter: &'a mut Meter,
-    gaps: &'a mut Gaps,
-    outlet: Outlet<'a>,
+struct Stage {
+    ptt: Ptt,
+    segmenter: Segmenter,
+    meter: Meter,
+    gaps: Gaps,
+    outlet: Outlet,
 }
 
 /// Where segments go, and who hears of it.
-struct Outlet<'a> {
-    work: &'a SyncSender<Work>,
-    interrupt: &'a Interrupt,
-    status: &'a Status,
-    alive: &'a Alive,
+struct Outlet {
+    work: SyncSender<Work>,
+    interrupt: Arc<Interrupt>,
+    status: Arc<Status>,
+    alive: Alive,
 }
 
-impl Stage<'_> {
+impl Stage {
     /// Convert a period's frames and pass them on.
     fn hear(
         &mut self,
@@ -315,7 +293,7 @@ impl Stage<'_> {
     }
 }
 
-impl Outlet<'_> {
+impl Outlet {
     /// Hand work to the recognise thread. Its queue holds more than there are slots, so this waits only when hundreds
     /// of empty dictations pile up behind a recogniser that hangs.
     fn send(&self, work: Work) {

@@ -20,7 +20,8 @@ const TOKENS_MAX: usize = 224;
 /// A word that is at most so much less likely than the one that was taken, as natural logarithm, is looked at too. See
 /// ARCHITECTURE.md for the measurements.
 const HESITATION_MAX: f32 = 1.0;
-/// A second look ends when its text is so much less likely than the first was after as many tokens, as natural logarithm.
+/// A second look ends when its text is so much less likely than the first was after as many tokens, as natural
+/// logarithm. See there too.
 const BEHIND_MAX: f32 = 2.0;
 /// More than any logit: a token with this bonus is taken.
 const CERTAIN: f32 = 1000.0;
@@ -172,6 +173,7 @@ impl Engine {
             if path.tokens.len() >= bounds.tokens_max || path.past >= 2 * TOKENS_MAX {
                 break Ending::TooLong;
             }
+            // Nobody needs a text that is beaten either; `decode` asks which of the two it was.
             if (bounds.is_withdrawn)() || bounds.is_beaten(&path) {
                 break Ending::Withdrawn;
             }
