@@ -21,7 +21,7 @@ pub use table::{
     example,
 };
 
-/// The largest settings file that is read, in bytes. The commented example has about 3 KiB; anything
+/// The largest settings file that is read, in bytes. The commented example has about 7 KiB; anything
 /// far above is another file, or a device node that never ends.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 

@@ -46,7 +46,7 @@ pub enum Cause {
     TextLost = 6,
     /// The speech model is missing or altered.
     Model = 7,
-    /// Memory, threads, a fault in the program.
+    /// The button, memory, threads, a fault in the program.
     Other = 8,
 }
 
@@ -187,7 +187,7 @@ pub const TABLE: [Row; 13] = [
     error(
         Cause::Other,
         "error: other",
-        "out of memory, or a fault in Oratype; unplug it and plug it in again",
+        "a button that cannot be used, no memory, or a fault in Oratype; unplug it and plug it in again",
     ),
 ];
 
