@@ -1,5 +1,6 @@
 //! What is said in the log of sound that was lost.
 
+use std::mem;
 use std::time::Duration;
 
 use crate::capture::Header;
@@ -26,12 +27,18 @@ impl Gaps {
             self.dropped_periods = self.dropped_periods.saturating_add(header.dropped_periods);
         }
         let too_early = |told| header.committed.saturating_sub(told) < LINE_EVERY;
-        if self.gaps == 0 || self.told.is_some_and(too_early) {
+        if self.told.is_some_and(too_early) {
             return None;
         }
-        let Self { gaps, dropped_periods, .. } =
-            std::mem::replace(self, Self { told: Some(header.committed), ..Self::default() });
-        Some(format!("sound was lost: gaps {gaps}, periods dropped {dropped_periods}"))
+        let line = self.rest()?;
+        self.told = Some(header.committed);
+        Some(line)
+    }
+
+    /// What is to be said about gaps that the log does not know of yet, for when no more sound comes.
+    pub fn rest(&mut self) -> Option<String> {
+        let (gaps, dropped_periods) = (mem::take(&mut self.gaps), mem::take(&mut self.dropped_periods));
+        (gaps > 0).then(|| format!("sound was lost: gaps {gaps}, periods dropped {dropped_periods}"))
     }
 }
 
@@ -49,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_gap_is_told_at_once_and_the_rest_once_a_second() {
+    fn the_first_gap_is_told_at_once_and_the_others_once_a_second_or_at_the_end() {
         let mut gaps = Gaps::default();
         assert_eq!(heard(&mut gaps, 0, 0), None);
         assert_eq!(heard(&mut gaps, 10, 3).as_deref(), Some("sound was lost: gaps 1, periods dropped 3"));
@@ -59,5 +66,8 @@ mod tests {
         assert_eq!(heard(&mut gaps, 1010, 0).as_deref(), Some("sound was lost: gaps 3, periods dropped 6"));
         assert_eq!(heard(&mut gaps, 5000, 0), None, "all was told");
         assert_eq!(heard(&mut gaps, 5010, 1).as_deref(), Some("sound was lost: gaps 1, periods dropped 1"));
+        assert_eq!(gaps.rest(), None, "all was told");
+        assert_eq!(heard(&mut gaps, 5020, 7), None);
+        assert_eq!(gaps.rest().as_deref(), Some("sound was lost: gaps 1, periods dropped 7"));
     }
 }

@@ -112,6 +112,9 @@ impl Listener {
             front_end.flush(|samples| stage.push(samples));
         }
         stage.finish();
+        if let Some(line) = stage.gaps.rest() {
+            log::warn!("{line}");
+        }
         result
     }
 }
