@@ -106,6 +106,31 @@ fn other_engines_are_scored_by_the_same_rules() {
     assert_eq!(figure(&summary, "WER"), 16.67);
 }
 
+/// Utterance by utterance, over all the files that are given.
+#[test]
+fn results_are_compared_with_others() {
+    let folder = folder_for_test();
+    let file = |name: &str, set: &str, texts: [&str; 2]| {
+        let line = |(number, text): (usize, &str)| {
+            format!("{{\"id\": \"{set}{number}\", \"text\": \"{text}\", \"reference\": \"stop it now\"}}\n")
+        };
+        let lines: String = texts.into_iter().enumerate().map(line).collect();
+        write(folder.path(), name, &lines).to_str().unwrap().to_owned()
+    };
+    let (here_a, here_b) =
+        (&file("1", "a", ["stop it now", "stop it"]), &file("2", "b", ["stop", "stop it now"]));
+    let (there_a, there_b) =
+        (&file("3", "a", ["stop it", "stop it"]), &file("4", "b", ["stop it", "stop it now"]));
+    let scores = ["bench", "--score", here_a, "--score", here_b];
+    let compared = run(scores.iter().chain(&["--against", there_a, "--against", there_b])).success();
+    assert_eq!(figure(&compared, "WER"), 25.0);
+    assert_eq!(figure(&compared, "against the other"), 0.0);
+    assert!(compared.contains("1 better, 1 worse of 4 shared (12 words)"), "{compared}");
+    let nothing = write(folder.path(), "c", "{\"id\": \"c\", \"text\": \"\", \"reference\": \"no\"}\n");
+    let refused = run(["bench", "--score", here_a, "--against", nothing.to_str().unwrap()]);
+    assert!(refused.stderr.contains("no utterance in common"), "{refused:?}");
+}
+
 #[test]
 fn models_are_verified() {
     let Some(folder) = models() else { return };
@@ -217,6 +242,7 @@ fn every_command_explains_itself() {
                 "--engine",
                 "full-context",
                 "--score",
+                "--against",
             ],
         ),
         (&["model"], &["verify"]),

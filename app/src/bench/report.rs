@@ -115,7 +115,16 @@ impl UtteranceResult {
     }
 }
 
-/// Reads the results that a benchmark wrote, of this engine or another.
+/// Reads the results that a benchmark wrote, of this engine or another, one file after the other.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_all(paths: &[PathBuf]) -> Result<Vec<UtteranceResult>, ReportError> {
+    let files = paths.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
+    Ok(files.into_iter().flatten().collect())
+}
+
+/// Reads one file of results.
 ///
 /// # Errors
 /// When the file cannot be read, a line is not a result, or there is none.
@@ -311,24 +320,61 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Reads a file of results and sums it up: the way to score another engine's output.
-///
-/// # Errors
-/// As [`load`].
-pub fn score(path: &Path) -> Result<Summary, ReportError> {
-    Ok(Summary::of(&load(path)?, None))
+/// The word error rates of two runs over the utterances that both have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// Utterances that both have.
+    pub utterances: usize,
+    /// Words of their references.
+    pub words: usize,
+    /// Of the utterances, those with fewer word edits than in the other run.
+    pub better: usize,
+    /// Those with more.
+    pub worse: usize,
+    /// How much higher the word error rate is than the other run's, 1.0 being 100 %.
+    pub difference: f64,
+    /// The 95 % interval of that.
+    pub interval: RangeInclusive<f64>,
 }
 
-/// How much higher the word error rate of `a` is than that of `b`, 1.0 being 100 %, with its 95 %
-/// interval, over the utterances that both have. Nothing when they share no reference word.
-#[must_use]
-pub fn wer_difference(a: &[UtteranceResult], b: &[UtteranceResult]) -> Option<(f64, RangeInclusive<f64>)> {
-    let b: HashMap<_, _> = b.iter().map(|result| (&result.id, result)).collect();
-    let pairs: Vec<_> = a.iter().filter_map(|a| Some((a.word_edits(), b.get(&a.id)?.word_edits()))).collect();
-    let interval = wer_difference_interval(&pairs)?;
-    let (a, b): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-    let pooled = |edits: Vec<WordEdits>| edits.into_iter().sum::<WordEdits>().wer();
-    Some((pooled(a)? - pooled(b)?, interval))
+impl Comparison {
+    /// Compares a run with another one. Nothing when they share no reference word.
+    #[must_use]
+    pub fn of(results: &[UtteranceResult], others: &[UtteranceResult]) -> Option<Self> {
+        let others: HashMap<_, _> = others.iter().map(|result| (&result.id, result)).collect();
+        let pairs: Vec<_> = results
+            .iter()
+            .filter_map(|result| Some((result.word_edits(), others.get(&result.id)?.word_edits())))
+            .collect();
+        let interval = wer_difference_interval(&pairs)?;
+        let (here, there): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+        let sum = |edits: Vec<WordEdits>| edits.into_iter().sum::<WordEdits>();
+        let (here, there) = (sum(here), sum(there));
+        let count =
+            |is: fn(usize, usize) -> bool| pairs.iter().filter(|(a, b)| is(a.edits(), b.edits())).count();
+        Some(Self {
+            utterances: pairs.len(),
+            words: here.reference_words,
+            better: count(|here, there| here < there),
+            worse: count(|here, there| here > there),
+            difference: here.wer()? - there.wer()?,
+            interval,
+        })
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { utterances, words, better, worse, difference, interval } = self;
+        let (low, high) = (100.0 * interval.start(), 100.0 * interval.end());
+        writeln!(
+            f,
+            "{:<22}{:>+9.2} points of WER, 95 % interval {low:+.2} to {high:+.2}; {better} better, {worse} worse \
+             of {utterances} shared ({words} words)",
+            "against the other",
+            100.0 * difference
+        )
+    }
 }
 
 #[cfg(test)]
@@ -437,6 +483,7 @@ release to last key        1    250.0    250.0    250.0    250.0
             "\r\n",
         );
         std::fs::write(&path, lines).unwrap();
+        let score = |path: &Path| load(path).map(|results| Summary::of(&results, None));
         let summary = score(&path).unwrap();
         assert_eq!((summary.utterances, summary.words.edits(), summary.words.reference_words), (2, 1, 3));
         assert_eq!(summary.rtf, Some(1.0 / 3.0));
@@ -456,10 +503,13 @@ release to last key        1    250.0    250.0    250.0    250.0
     fn differences_are_over_shared_utterances() {
         let a = [result("1", "a b", "a x"), result("2", "c d", "c d"), result("only-a", "e", "")];
         let b = [result("2", "c d", "c d"), result("1", "a b", "a b")];
-        let (difference, interval) = wer_difference(&a, &b).unwrap();
-        assert_eq!(difference, 0.25);
-        assert!(interval.contains(&0.25));
-        assert_eq!(wer_difference(&a, &[]), None);
+        let comparison = Comparison::of(&a, &b).unwrap();
+        assert_eq!((comparison.difference, comparison.utterances, comparison.words), (0.25, 2, 4));
+        assert_eq!((comparison.better, comparison.worse), (0, 1));
+        assert!(comparison.interval.contains(&0.25));
+        let text = comparison.to_string();
+        assert!(text.contains("+25.00 points") && text.contains("+0.00 to +50.00"), "{text}");
+        assert_eq!(Comparison::of(&a, &[]), None);
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use oratype::bench::manifest::{self, Utterance};
-use oratype::bench::report::{self, PeakRss, StageTimes, Summary, UtteranceResult};
+use oratype::bench::report::{self, Comparison, PeakRss, StageTimes, Summary, UtteranceResult};
 use oratype::metrics::{DictationReport, peak_rss_bytes, process_cpu};
 use oratype::pipeline::{Parts, Pipeline, Recogniser};
 use oratype::recognise::policy::{Decoding, Guards};
@@ -33,9 +33,13 @@ pub(super) struct BenchArgs {
     /// `id path duration_s speaker reference`, paths relative to the file
     #[arg(long, value_name = "MANIFEST.tsv", required_unless_present = "score")]
     set: Option<PathBuf>,
-    /// Sum up the results in this file, of this or another engine, instead of measuring
+    /// Sum up the results in this file, of this or another engine, instead of measuring. Given again, those of several
+    /// sets together
     #[arg(long, value_name = "FILE.jsonl", conflicts_with = "set")]
-    score: Option<PathBuf>,
+    score: Vec<PathBuf>,
+    /// Compare with the results in this file, utterance by utterance; may be given again too
+    #[arg(long, value_name = "FILE.jsonl", requires = "score")]
+    against: Vec<PathBuf>,
     /// How fast recordings play; latencies as a person would see them need `realtime`
     #[arg(long, value_enum, default_value_t = Pace::Realtime)]
     pace: Pace,
@@ -117,12 +121,18 @@ impl BenchArgs {
 
 /// Measure, or score what was measured.
 pub(super) fn bench(args: &BenchArgs) -> Result<ExitCode, Refusal> {
-    let summary = match (&args.score, &args.set) {
-        (Some(results), _) => report::score(results)?,
-        (None, Some(set)) => measure(args, set)?,
-        (None, None) => return Err("give a set of recordings with --set".into()),
-    };
-    write!(stdout(), "{summary}")?;
+    if let Some(set) = &args.set {
+        write!(stdout(), "{}", measure(args, set)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let results = report::load_all(&args.score)?;
+    write!(stdout(), "{}", Summary::of(&results, None))?;
+    if !args.against.is_empty() {
+        let comparison = Comparison::of(&results, &report::load_all(&args.against)?);
+        let comparison =
+            comparison.ok_or("the two have no utterance in common in which something is said")?;
+        write!(stdout(), "{comparison}")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
