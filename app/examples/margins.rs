@@ -1,31 +1,31 @@
 //! Recognise recordings with fixed audio contexts, without guards' retries: what scripts/adapter measures with.
 //!
-//! `margins MODEL LIST MARGINS`: LIST has the path of a raw file (16 kHz mono S16), a tab and the reference a line;
-//! MARGINS are encoder positions behind the recording, with commas, `full` for 1500. Prints tab-separated: path,
+//! `margins MODEL MANIFEST MARGINS`: MANIFEST lists the recordings (16 kHz, mono, 16 bits) as for `oratype bench`;
+//! MARGINS are encoder positions behind the recording, with commas, `full` for 1500. Prints tab-separated: id,
 //! margin, ending, tokens, word errors, words of the reference, milliseconds of processor time, text.
 
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
 
-use oratype::bench::{normalise::normalise, wer::WordEdits};
+use oratype::bench::{manifest, normalise::normalise, wer::WordEdits};
 use oratype::metrics::process_cpu;
 use oratype::recognise::engine::{
-    AUDIO_CTX_FULL, Attempt, Engine, EngineOptions, SAMPLES_PER_POSITION, Sound,
+    AUDIO_CTX_FULL, Attempt, Engine, EngineOptions, SAMPLE_RATE_HZ, SAMPLES_PER_POSITION, Sound,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, list, margins] = &arguments[..] else {
-        return Err("usage: margins MODEL LIST MARGINS".into());
+    let [model, set, margins] = &arguments[..] else {
+        return Err("usage: margins MODEL MANIFEST MARGINS".into());
     };
+    let utterances = manifest::load(Path::new(set))?;
     let options = EngineOptions { threads: 1 };
     let mut engine = Engine::load(Path::new(model), options, &[])?;
     let mut out = std::io::stdout().lock();
     for margin in margins.split(',') {
-        for line in std::fs::read_to_string(list)?.lines() {
-            let (path, reference) = line.split_once('\t').ok_or("a line of the list has no tab")?;
-            let samples = read(Path::new(path))?;
+        for utterance in &utterances {
+            let samples = read(&utterance.path)?;
             let positions = samples.len().div_ceil(SAMPLES_PER_POSITION);
             let audio_ctx = match margin {
                 "full" => AUDIO_CTX_FULL,
@@ -38,11 +38,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let decoded =
                 engine.attempt(segment, Attempt { audio_ctx, timestamps: true, second_looks: 0 })?;
             let cpu = process_cpu().saturating_sub(before);
-            let text = String::from_utf8_lossy(&engine.text(&decoded.tokens)).replace(['\t', '\n'], " ");
-            let edits = WordEdits::between(&normalise(reference), &normalise(&text));
+            let text = String::from_utf8_lossy(&engine.text(&decoded.tokens)).replace(char::is_control, " ");
+            let edits = WordEdits::between(&normalise(&utterance.reference), &normalise(&text));
             writeln!(
                 out,
-                "{path}\t{margin}\t{:?}\t{}\t{}\t{}\t{:.1}\t{}",
+                "{}\t{margin}\t{:?}\t{}\t{}\t{}\t{:.1}\t{}",
+                utterance.id,
                 decoded.ending,
                 decoded.tokens.len(),
                 edits.edits(),
@@ -55,8 +56,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Raw 16 kHz mono S16, little endian.
 fn read(path: &Path) -> Result<Vec<f32>, Box<dyn Error>> {
-    let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(bytes.as_chunks().0.iter().map(|pair| f32::from(i16::from_le_bytes(*pair)) / 32768.0).collect())
+    let mut reader = hound::WavReader::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let spec = reader.spec();
+    if (spec.sample_rate as usize, spec.channels, spec.bits_per_sample) != (SAMPLE_RATE_HZ, 1, 16) {
+        return Err(format!("{}: not 16 kHz, mono, 16 bits", path.display()).into());
+    }
+    Ok(reader.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?)
 }

@@ -49,10 +49,8 @@ def coloured_noise(samples: int, random: np.random.Generator) -> np.ndarray:
     return (noise / (np.sqrt(np.mean(noise**2)) + 1e-9)).astype(np.float32)
 
 
-def noise_like(samples: int, noises: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
-    """Recorded noise (two times in three) or coloured noise, as long as asked, level 1 (RMS)."""
-    if not noises or random.random() < 1 / 3:
-        return coloured_noise(samples, random)
+def stretch(noises: list[np.ndarray], samples: int, random: np.random.Generator) -> np.ndarray:
+    """A piece of one of the recorded noises, as long as asked, level 1 (RMS)."""
     noise = noises[random.integers(len(noises))]
     if len(noise) <= samples:
         noise = np.tile(noise, samples // len(noise) + 2)
@@ -61,10 +59,21 @@ def noise_like(samples: int, noises: list[np.ndarray], random: np.random.Generat
     return noise / (np.sqrt(np.mean(noise**2)) + 1e-6)
 
 
-def add_noise(sound: np.ndarray, snr_db: float, noises: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
-    """With noise so many dB under the speech."""
-    noise = noise_like(len(sound), noises, random)
+def noise_like(samples: int, noises: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
+    """Recorded noise (two times in three) or coloured noise, as long as asked, level 1 (RMS)."""
+    if not noises or random.random() < 1 / 3:
+        return coloured_noise(samples, random)
+    return stretch(noises, samples, random)
+
+
+def mix(sound: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    """Sound with a noise of level 1 so many dB under the speech."""
     return (sound + noise * rms(sound) * 10 ** (-snr_db / 20)).clip(-1, 1).astype(np.float32)
+
+
+def add_noise(sound: np.ndarray, snr_db: float, noises: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
+    """With some noise so many dB under the speech."""
+    return mix(sound, noise_like(len(sound), noises, random), snr_db)
 
 
 def silence(random: np.random.Generator) -> int:

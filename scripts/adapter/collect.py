@@ -141,7 +141,9 @@ def main() -> None:
     with open(cache / "sounds.part", "ab") as store, open(cache / "recordings.part", "a") as index:
         store.truncate(int(done[-1][1]) if done else 0)
         index.truncate(int(done[-1][2]) if done else 0)
-        start = store.tell() // 2
+        # Truncating leaves the position where it was.
+        start = store.seek(0, os.SEEK_END) // 2
+        index.seek(0, os.SEEK_END)
         for source in sources:
             if any(name == source["name"] for name, _, _ in done):
                 continue

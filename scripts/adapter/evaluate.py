@@ -1,121 +1,144 @@
-"""Measure stock and adapted model at several margins, with the product's own engine (app/examples/margins.rs).
+"""Measure models at several margins, with the product's own engine (app/examples/margins.rs).
 
-The sets have speakers that were not trained on. prompts: the public benchmark (one voice, clear). read: held-out
-VoxForge volunteers. noisy: NOIZEUS sentences, degraded as P.835's reference
-conditions are (noise, distortion). Where no texts are known, the stock model's
-full context is the reference, so that only differences from it count: spontaneous (interviews), accented (addresses
-and names), telephone (8 kHz prompts). Writes results.tsv into the cache: model, set, path, margin, ending, tokens,
-word errors, words of the reference, milliseconds of processor time, text. Rows that are there are kept.
+The sets have speakers that were not trained on: prompts is the public benchmark (one voice, clear), the others are
+those of sets.py. Where no texts are known, the stock model's full context is the reference, so that only differences
+from it count.
+
+Writes results/NAME-HASH.tsv into the cache, HASH being that of the model file: set, id, hash of sound and reference,
+margin, ending, tokens, word errors, words of the reference, milliseconds of processor time, text. What was measured
+before with the same model on the same recording is kept. Models may be measured side by side, the stock one first.
 """
 
 import argparse
 import csv
 import hashlib
-import json
-import re
 import subprocess
-import wave
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from sets import COLUMNS, LENGTH_MAX_S, TEXTED, UNTEXTED
 
-HERE = Path(__file__).parent
-SETS = ("prompts", "read", "noisy", "spontaneous", "accented", "telephone")
-TEXTED = ("prompts", "read", "noisy")
-"""Sets with texts of their own."""
-LENGTH_MIN_S, LENGTH_MAX_S = 1.0, 12.0
+SETS = ("prompts", *TEXTED, *UNTEXTED)
+MARGINS = ("full", "32", "64", "128")
+TAB = dict(delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
 
 
-def chosen(items: list, count: int, key) -> list:
-    """At most `count` items, the same in every run."""
-    return sorted(sorted(items, key=lambda item: hashlib.sha256(key(item).encode()).digest())[:count], key=key)
+def hash_of(*parts: bytes) -> str:
+    """A short name for contents."""
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()[:12]
 
 
-def set_of(record: dict) -> str | None:
-    """The test set a recording belongs to."""
-    names = {"voxforge": "read", "alphanumeric": "accented", "test-noisy": "noisy", "test-prompts": "telephone"}
-    if record["use"] != "test":
-        return None
-    return names.get(record["source"], "spontaneous")
+def chosen(rows: list[dict], count: int) -> list[dict]:
+    """At most `count` rows, speaker by speaker, the same in every run; of changed recordings the same ones."""
+    order = lambda row: hashlib.sha256(row["id"].split("-")[-1].encode()).digest()  # noqa: E731
+    of_speaker: dict[str, int] = {}
+    rounds = []
+    for row in sorted(rows, key=order):
+        rounds.append((of_speaker.get(row["speaker"], 0), row))
+        of_speaker[row["speaker"]] = rounds[-1][0] + 1
+    taken = [row for _, row in sorted(rounds, key=lambda pair: pair[0])[:count]]
+    return sorted(taken, key=lambda row: row["id"])
 
 
-def reference_of(record: dict, sentences: dict[str, str]) -> str:
-    """What is said, as far as it is known."""
-    if match := re.search(r"/sp(\d+)_", record["path"]):
-        digits = match.group(1)
-        return " ".join(sentences[digits[i : i + 2]] for i in range(0, len(digits), 2))
-    return record.get("text", "")
+def load(manifest: Path) -> list[dict]:
+    """Rows of a manifest that are not too long, with paths that hold elsewhere too and a hash."""
+    with open(manifest, newline="") as file:
+        rows = [row for row in csv.DictReader(file, **TAB) if float(row["duration_s"]) <= LENGTH_MAX_S]
+    for row in rows:
+        path = (manifest.parent / row["path"]).resolve()
+        row |= dict(path=str(path), hash=hash_of(path.read_bytes(), row["reference"].encode()))
+    return rows
 
 
-def lists(cache: Path, speech: Path, per_set: int) -> dict[str, list[tuple[Path, str]]]:
-    """Files (raw S16) and references of every set."""
-    folder = cache / "test"
-    folder.mkdir(exist_ok=True)
-    result: dict[str, list[tuple[Path, str]]] = {name: [] for name in SETS}
-    with open(HERE / "../../tests/speech/asterisk.tsv") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if float(row["duration_s"]) >= LENGTH_MIN_S]
-    for row in chosen(rows, per_set, lambda row: row["id"]):
-        with wave.open(str(speech / "asterisk" / row["path"])) as sound:
-            data = sound.readframes(sound.getnframes())
-        path = folder / f"{row['id']}.s16"
-        path.write_bytes(data)
-        result["prompts"].append((path, row["reference"]))
-    sounds = np.memmap(cache / "sounds.i16", "<i2", "r")
-    records = [json.loads(line) for line in (cache / "recordings.jsonl").read_text().splitlines()]
-    sentences = dict(line.split("\t") for line in (HERE / "noizeus.txt").read_text().splitlines())
-    for name in SETS[1:]:
-        fit = [r for r in records if set_of(r) == name and LENGTH_MIN_S <= r["samples"] / 16000 <= LENGTH_MAX_S]
-        if name == "accented":
-            fit = [r for r in fit if "Numbers" not in r["path"]]
-        if name in TEXTED:
-            fit = [r for r in fit if reference_of(r, sentences)]
-        for record in chosen(fit, per_set, lambda r: r["path"]):
-            path = folder / f"{name}-{hashlib.sha256(record['path'].encode()).hexdigest()[:12]}.s16"
-            path.write_bytes(sounds[record["start"] : record["start"] + record["samples"]].tobytes())
-            result[name].append((path, reference_of(record, sentences)))
-    return result
+def manifest_of(cache: Path, prompts: Path, name: str) -> Path:
+    """The manifest of a set."""
+    return prompts if name == "prompts" else cache / "sets" / f"{name}.tsv"
+
+
+@dataclass
+class Result:
+    """One recording recognised once; the columns of a results file."""
+
+    set: str
+    id: str
+    hash: str
+    margin: str
+    ending: str
+    tokens: int
+    errors: int
+    words: int
+    cpu_ms: float
+    text: str
+
+    def __post_init__(self):
+        self.tokens, self.errors, self.words, self.cpu_ms = int(self.tokens), int(self.errors), int(self.words), float(self.cpu_ms)  # fmt: skip
+
+
+def results_of(cache: Path, name: str, model: Path) -> Path:
+    """Where a model's results are."""
+    return cache / "results" / f"{name}-{hash_of(model.read_bytes())}.tsv"
+
+
+def read_results(path: Path) -> list[Result]:
+    """All of a results file; nothing if there is none."""
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return [Result(*row) for row in csv.reader(file, **TAB)]
+
+
+def name_and_path(text: str) -> tuple[str, Path]:
+    """NAME=FILE."""
+    name, _, path = text.partition("=")
+    return name, Path(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cache", type=Path)
-    parser.add_argument("--speech", type=Path, required=True, help="folder of the project's speech sets")
+    parser.add_argument("--prompts", type=Path, required=True, help="manifest of the public benchmark")
     parser.add_argument("--program", type=Path, required=True, help="target/release/examples/margins")
-    parser.add_argument("--model", action="append", required=True, metavar="NAME=FILE", help="stock=… first")
-    parser.add_argument("--margins", default="full,32,64,128")
+    parser.add_argument("--stock", type=name_and_path, required=True, metavar="NAME=FILE", help="the model to compare with")
+    parser.add_argument("--model", type=name_and_path, required=True, metavar="NAME=FILE", help="the model to measure")
+    parser.add_argument("--margins", default=",".join(MARGINS), help="positions, or full")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--per-set", type=int, default=60)
     arguments = parser.parse_args()
     cache = arguments.cache
-    results = cache / "results.tsv"
-    rows = list(csv.reader(results.open(), delimiter="\t", quoting=csv.QUOTE_NONE)) if results.exists() else []
-    known = {(row[0], row[2], row[3]): row for row in rows}
-    files = lists(cache, arguments.speech, arguments.per_set)
-    for model in arguments.model:
-        name, _, path = model.partition("=")
-        for test in arguments.sets.split(","):
-            for margin in arguments.margins.split(","):
-                todo = []
-                for file, reference in files[test]:
-                    if test not in TEXTED and (name, margin) != ("stock", "full"):
-                        reference = known["stock", file.name, "full"][9]
-                    if (name, file.name, margin) not in known:
-                        todo.append(f"{file}\t{reference}\n")
-                if not todo:
-                    continue
-                listing = cache / "test" / "list.tsv"
-                listing.write_text("".join(todo))
-                output = subprocess.run([arguments.program, path, listing, margin], check=True, capture_output=True, text=True)
-                with open(results, "a") as out:
-                    for line in output.stdout.splitlines():
-                        file, *rest = line.split("\t")
-                        row = [name, test, Path(file).name, *rest]
-                        if test not in TEXTED and (name, margin) == ("stock", "full"):
-                            # Its own reference: no error, and as many words as it has.
-                            row[6], row[7] = "0", str(len(row[9].split()))
-                        known[name, row[2], margin] = row
-                        out.write("\t".join(row) + "\n")
-                print(f"{name}, {test}, {margin}: {len(todo)} recordings", flush=True)
+    (cache / "results").mkdir(exist_ok=True)
+    is_stock = arguments.model == arguments.stock
+    path = results_of(cache, *arguments.model)
+    results = {(result.id, result.hash, result.margin): result for result in read_results(path)}
+    full = {result.id: result for result in read_results(results_of(cache, *arguments.stock)) if result.margin == "full"}
+    for name in arguments.sets.split(","):
+        rows = chosen(load(manifest_of(cache, arguments.prompts, name)), arguments.per_set)
+        hashes = {row["id"]: row["hash"] for row in rows}
+        for margin in arguments.margins.split(","):
+            todo = [row for row in rows if (row["id"], row["hash"], margin) not in results]
+            own = name in UNTEXTED and is_stock and margin == "full"
+            if name in UNTEXTED and not own:
+                if any(row["id"] not in full for row in todo):
+                    raise SystemExit(f"{name} has no texts: measure {arguments.stock[0]} at full context first")
+                todo = [row | {"reference": full[row["id"]].text} for row in todo]
+            if not todo:
+                continue
+            listing = path.with_suffix(".todo")
+            with open(listing, "w", newline="") as file:
+                lines = csv.DictWriter(file, COLUMNS, extrasaction="ignore", **TAB)
+                lines.writeheader()
+                lines.writerows(todo)
+            command = [arguments.program, arguments.model[1], listing, margin]
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            with open(path, "a") as out:
+                for line in output.split("\n")[:-1]:
+                    id_, *rest = line.split("\t")
+                    result = Result(name, id_, hashes[id_], *rest)
+                    if own:
+                        # Its own reference: no error, and as many words as it has.
+                        result.errors, result.words = 0, len(result.text.split())
+                        full[id_] = result
+                    out.write("\t".join(map(str, vars(result).values())) + "\n")
+            print(f"{arguments.model[0]}, {name}, {margin}: {len(todo)} of {len(rows)} recordings", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Reads what collect.py wrote; writes clips.i16 and clips.jsonl (one line a clip: start and length in samples, source,
 speaker, kind, mode, part). kind: speech or nothing (no speech in it: the text shall end at once). mode: how it will
 be decoded: timestamps, plain, or prompt (time stamps, after text that was said before). part: train or validation;
-speakers are in one of them only.
+speakers are in one of them only, where a source tells who speaks; the others are all trained with.
 """
 
 import argparse
@@ -32,11 +32,20 @@ def load(cache: Path) -> tuple[np.ndarray, list[dict]]:
     return np.memmap(cache / "sounds.i16", "<i2", "r"), records
 
 
-def noises_of(sounds: np.ndarray, records: list[dict], part: int) -> list[np.ndarray]:
-    """Recorded noises in f32; part 0 is for training, 1 (every fifth) for tests."""
+def noise_records(records: list[dict], part: int) -> list[dict]:
+    """Recordings without speech; part 0 is for training, 1 (every fifth) for tests."""
     noises = [r for r in records if r["use"] == "noise"]
-    chosen = [r for i, r in enumerate(noises) if (i % 5 == 4) == bool(part)]
-    return [sounds[r["start"] : r["start"] + r["samples"]].astype(np.float32) / 32768 for r in chosen]
+    return [r for i, r in enumerate(noises) if (i % 5 == 4) == bool(part)]
+
+
+def sound_of(sounds: np.ndarray, record: dict) -> np.ndarray:
+    """A recording in f32."""
+    return sounds[record["start"] : record["start"] + record["samples"]].astype(np.float32) / 32768
+
+
+def noises_of(sounds: np.ndarray, records: list[dict]) -> list[np.ndarray]:
+    """Recorded noises to train with, in f32."""
+    return [sound_of(sounds, r) for r in noise_records(records, 0)]
 
 
 def length_s(random: np.random.Generator) -> float:
@@ -51,7 +60,7 @@ def speech(sounds: np.ndarray, group: list[dict], random: np.random.Generator) -
     at = random.integers(len(group))
     pieces, samples = [], 0
     for record in group[at : at + 12]:
-        pieces.append(sounds[record["start"] : record["start"] + record["samples"]].astype(np.float32) / 32768)
+        pieces.append(sound_of(sounds, record))
         samples += record["samples"]
         if samples >= wanted:
             break
@@ -97,7 +106,7 @@ def main() -> None:
     cache = arguments.cache
     random = np.random.default_rng(arguments.seed)
     sounds, records = load(cache)
-    noises = noises_of(sounds, records, 0)
+    noises = noises_of(sounds, records)
     groups: dict[str, dict[str, list[dict]]] = {}
     for record in records:
         if record["use"] == "train":
@@ -105,7 +114,7 @@ def main() -> None:
     names = [name for name in SHARES if name in groups]
     shares = np.array([SHARES[name] for name in names])
     start, part_counts = 0, {"train": 0, "validation": 0}
-    with open(cache / "clips.i16", "wb") as store, open(cache / "clips.jsonl", "w") as index:
+    with open(cache / "clips.i16", "wb") as store, open(cache / "clips.part", "w") as index:
         for _ in range(arguments.clips):
             entry = dict(start=start, kind="speech", mode=str(random.choice(MODES, p=MODE_SHARES)), part="train")
             if random.random() < NOTHING_SHARE:
@@ -126,6 +135,7 @@ def main() -> None:
             index.write(json.dumps(entry) + "\n")
             start += len(sound)
             part_counts[entry["part"]] += 1
+    (cache / "clips.part").rename(cache / "clips.jsonl")
     print(f"{part_counts['train']} clips to train with, {part_counts['validation']} to validate, {start / RATE_HZ / 3600:.2f} h")
 
 

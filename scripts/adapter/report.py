@@ -1,18 +1,23 @@
-"""Write the measured part of README.md, and the curves beside it, from results.tsv and the training's log.
+"""Write the measured part of README.md, and the curves beside it, from the results and the training's log.
 
-Differences are paired, utterance by utterance, against the stock model's full context; the intervals are 95 %
-bootstrap percentiles over utterances.
+Differences are paired, recording by recording, against the stock model's full context. The intervals are 95 %
+bootstrap percentiles over speakers (noisy: over texts), because what one speaker says is not independent; where there
+are fewer than six, over recordings, and hold for these voices only.
 """
 
 import argparse
-import csv
 import json
 import tomllib
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+
+import evaluate
+from evaluate import MARGINS, SETS, Result
+from sets import TEXTED
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
@@ -20,100 +25,125 @@ from matplotlib import pyplot  # noqa: E402
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- measured: report.py writes from here -->\n", "<!-- to here -->\n"
 RESAMPLES = 2000
-MARGINS = ["full", "32", "64", "128"]
-LENGTHS = [(0, 3), (3, 6), (6, 12)]
+CLUSTERS_MIN = 6
+LENGTH_SETS = ("prompts", "read", "long")
+LENGTHS = [(0, 2), (2, 4), (4, 8), (8, 16), (16, 28)]
 COLOURS = {"stock": "tab:orange", "adapted": "tab:blue"}
+STOCK_FULL, SHORT = ("stock", "full"), "32"
+
+Table = dict[tuple[str, str, str], dict[str, Result]]
+"""Results by set, model and margin, then by recording."""
 
 
-class Row:
-    """One recording recognised once."""
-
-    def __init__(self, fields: list[str]):
-        self.model, self.set, self.path, self.margin, self.ending = fields[:5]
-        self.tokens, self.errors, self.words = (int(f) for f in fields[5:8])
-        self.cpu_ms = float(fields[8])
-        self.text = fields[9]
-
-
-def rate(pairs: np.ndarray) -> float:
+def rate(errors_words: np.ndarray) -> float:
     """Word error rate in percent of [n, 2] errors and words."""
-    return 100 * pairs[:, 0].sum() / max(1, pairs[:, 1].sum())
+    return 100 * errors_words[:, 0].sum() / max(1, errors_words[:, 1].sum())
 
 
-def interval(values, statistic) -> str:
-    """95 % bootstrap interval of a statistic over rows."""
+def difference(errors: np.ndarray) -> float:
+    """Points of [n, 3]: errors, errors of what it is compared with, words."""
+    return 100 * (errors[:, 0] - errors[:, 1]).sum() / max(1, errors[:, 2].sum())
+
+
+def interval(values: np.ndarray, clusters: list[str], statistic: Callable[[np.ndarray], float]) -> str:
+    """95 % bootstrap interval of a statistic over rows, drawn by cluster."""
+    groups = defaultdict(list)
+    for i, cluster in enumerate(clusters):
+        groups[cluster].append(i)
+    members = list(groups.values()) if len(groups) >= CLUSTERS_MIN else [[i] for i in range(len(values))]
+    # A cluster's sums are enough for both statistics.
+    sums = np.array([values[rows].sum(0) for rows in members])
     random = np.random.default_rng(1)
-    found = [statistic(values[random.integers(len(values), size=len(values))]) for _ in range(RESAMPLES)]
+    found = [statistic(sums[random.integers(len(sums), size=len(sums))]) for _ in range(RESAMPLES)]
     low, high = np.percentile(found, [2.5, 97.5])
     return f"{low:.1f} to {high:.1f}"
 
 
-def difference(table: np.ndarray) -> float:
-    """Points of [n, 3]: errors, errors of the reference system, words."""
-    return 100 * (table[:, 0] - table[:, 1]).sum() / max(1, table[:, 2].sum())
+def against(here: dict[str, Result], base: dict[str, Result]) -> np.ndarray:
+    """[n, 3] errors here and there, and words, of the recordings here."""
+    return np.array([[here[i].errors, base[i].errors, here[i].words] for i in here])
 
 
-def table(rows: list[Row], durations: dict[str, float]) -> list[str]:
+def main_table(found: Table, rows: dict[str, dict]) -> list[str]:
     """Error and cost against margin, per set."""
-    found = defaultdict(dict)
-    for row in rows:
-        found[row.set, row.model, row.margin][row.path] = row
-    lines = ["| set (recordings) | model | margin | error, % (95 %) | against stock at full context, points (95 %) | loops | processor, ms |", "|---|---|---|---|---|---|---|"]  # fmt: skip
-    for test in dict.fromkeys(row.set for row in rows):
-        base = found[test, "stock", "full"]
-        for model in dict.fromkeys(row.model for row in rows):
+    lines = ["| set (recordings, speakers) | model | margin | error, % (95 %) | against stock at full context, points (95 %) | cut | processor, ms |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name in SETS:
+        base = found[name, *STOCK_FULL]
+        for model in ("stock", "adapted"):
             for margin in MARGINS:
-                here = found.get((test, model, margin))
+                here = found[name, model, margin]
                 if not here:
                     continue
-                paths = [path for path in here if path in base]
-                pairs = np.array([[here[p].errors, here[p].words] for p in paths])
-                against = np.array([[here[p].errors, base[p].errors, here[p].words] for p in paths])
-                loops = sum(here[p].ending != "EndOfText" for p in paths)
-                cost = np.mean([here[p].cpu_ms for p in paths])
-                delta = "–" if (model, margin) == ("stock", "full") else f"{difference(against):+.1f} ({interval(against, difference)})"  # fmt: skip
+                clusters = [rows[i]["speaker"] for i in here]
+                errors = against(here, base)
+                error = f"{rate(errors[:, [0, 2]]):.1f} ({interval(errors[:, [0, 2]], clusters, rate)})"
+                delta = f"{difference(errors):+.1f} ({interval(errors, clusters, difference)})"
+                if (model, margin) == STOCK_FULL:
+                    delta = "–"
+                cut = sum(result.ending != "EndOfText" for result in here.values())
+                cost = np.mean([result.cpu_ms for result in here.values()])
                 label = margin if margin == "full" else f"+{margin}"
-                lines.append(f"| {test} ({len(paths)}) | {model} | {label} | {rate(pairs):.1f} ({interval(pairs, rate)}) | {delta} | {loops} | {cost:.0f} |")  # fmt: skip
+                size = f"{name} ({len(here)}, {len(set(clusters))})"
+                lines.append(f"| {size} | {model} | {label} | {error} | {delta} | {cut} | {cost:.0f} |")
     return lines
 
 
-def by_length(rows: list[Row], durations: dict[str, float]) -> list[str]:
-    """Error at +32 by length over the sets with texts."""
-    lines = ["| length, s | stock, full | stock, +32 | adapted, +32 | adapted, full |", "|---|---|---|---|---|"]
+def by_length(found: Table, rows: dict[str, dict]) -> list[str]:
+    """Points against the stock model's full context by length."""
+    systems = [("stock", SHORT), ("adapted", SHORT), ("adapted", "full")]
+    labels = [f"{model}, {'+' * (margin != 'full')}{margin}" for model, margin in systems]
+    lines = ["| length, s | recordings | " + " | ".join(labels) + " |", "|---|---|" + "---|" * len(systems)]
     for low, high in LENGTHS:
-        cells = []
-        for model, margin in (("stock", "full"), ("stock", "32"), ("adapted", "32"), ("adapted", "full")):
-            chosen = [r for r in rows if (r.model, r.margin) == (model, margin) and low <= durations[r.path] < high and r.set in ("prompts", "read", "noisy")]  # fmt: skip
-            pairs = np.array([[r.errors, r.words] for r in chosen]).reshape(-1, 2)
-            cells.append(f"{rate(pairs):.1f} ({len(chosen)})" if len(chosen) else "–")
-        lines.append(f"| {low} to {high} | " + " | ".join(cells) + " |")
+        cells, count = [], 0
+        for model, margin in systems:
+            pairs = [
+                (result, found[name, *STOCK_FULL][i])
+                for name in LENGTH_SETS
+                for i, result in found[name, model, margin].items()
+                if low <= float(rows[i]["duration_s"]) < high
+            ]
+            count = len(pairs)
+            errors = np.array([[here.errors, base.errors, here.words] for here, base in pairs]).reshape(-1, 3)
+            speakers = [rows[here.id]["speaker"] for here, _ in pairs]
+            cells.append(f"{difference(errors):+.1f} ({interval(errors, speakers, difference)})" if pairs else "–")
+        lines.append(f"| {low} to {high} | {count} | " + " | ".join(cells) + " |")
     return lines
 
 
-def worst(rows: list[Row]) -> list[str]:
-    """The recordings that lost most by the adapter at +32 against the stock model's full context."""
-    base = {r.path: r for r in rows if (r.model, r.margin) == ("stock", "full")}
-    here = [r for r in rows if (r.model, r.margin) == ("adapted", "32") and r.path in base]
-    here = sorted(here, key=lambda r: base[r.path].errors - r.errors)[:8]
-    return ["| set | stock, full context | adapted, +32 |", "|---|---|---|"] + [
-        f"| {r.set} | {base[r.path].text} | {r.text} |" for r in here if r.errors > base[r.path].errors
-    ]
+def worst(found: Table) -> list[str]:
+    """The recordings that lost most by the adapter at the short margin, each voice and sentence once."""
+    lost = {}
+    for name in SETS:
+        base = found[name, *STOCK_FULL]
+        for i, here in found[name, "adapted", SHORT].items():
+            entry = (here.errors - base[i].errors, name, base[i].text, here.text)
+            key = i.split("-")[-1]
+            if entry[0] > 0 and entry > lost.get(key, (0,)):
+                lost[key] = entry
+    lines = ["| set | stock, full context | adapted, +32 |", "|---|---|---|"]
+    for _, *cells in sorted(lost.values(), reverse=True)[:8]:
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return lines
 
 
-def draw_margins(rows: list[Row], out: Path) -> None:
+def draw_margins(found: Table, out: Path) -> None:
     """Error against margin, per set and model."""
-    sets = list(dict.fromkeys(row.set for row in rows))
-    figure, axes = pyplot.subplots(1, len(sets), figsize=(3 * len(sets), 3), sharey=True, squeeze=False)
-    for axis, test in zip(axes[0], sets):
-        for model in dict.fromkeys(row.model for row in rows):
-            errors = []
-            for margin in ("32", "64", "128", "full"):
-                pairs = np.array([[r.errors, r.words] for r in rows if (r.set, r.model, r.margin) == (test, model, margin)])
-                errors.append(rate(pairs) if len(pairs) else np.nan)
-            axis.plot(["+32", "+64", "+128", "full"], errors, "o-", color=COLOURS.get(model), label=model)
-        axis.set_title(test)
-    axes[0][0].set_ylabel("word errors, %")
-    axes[0][-1].legend()
+    names = [name for name in SETS if found[name, *STOCK_FULL]]
+    columns = 5
+    lines = -(-len(names) // columns)
+    figure, axes = pyplot.subplots(lines, columns, figsize=(3 * columns, 2.6 * lines), squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    margins = [*MARGINS[1:], MARGINS[0]]
+    for axis, name in zip(axes.flat, names):
+        for model, colour in COLOURS.items():
+            errors = [rate(np.array([[r.errors, r.words] for r in found[name, model, margin].values()] or [[np.nan, 1]])) for margin in margins]  # fmt: skip
+            axis.plot([*(f"+{margin}" for margin in margins[:-1]), "full"], errors, "o-", color=colour, label=model)
+        axis.set_title(name)
+        axis.set_ylim(bottom=0)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("word errors, %")
+    axes[0][0].legend()
     figure.tight_layout()
     figure.savefig(out)
 
@@ -131,13 +161,33 @@ def draw_training(log: list[dict], out: Path) -> None:
     figure.savefig(out)
 
 
+def read_log(path: Path) -> list[dict]:
+    """The lines of a training's log."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def ablations(cache: Path) -> list[str]:
+    """Short runs that differ in one thing each."""
+    logs = {path.parent.name: read_log(path) for path in sorted((cache / "ablation").glob("*/log.jsonl"))}
+    logs = {name: log for name, log in logs.items() if log[-1].get("finished")}
+    if not logs:
+        return []
+    first = next(iter(logs.values()))
+    margins = list(first[0]["validation"])
+    steps = {log[-1]["step"] for log in logs.values()}
+    lines = [f"Short runs from the stock model that differ in one thing each, one seed, {steps} steps; KL divergence per token on the validation clips. They tell how fast learning begins, not where it ends; differences of a tenth are chance.", ""]  # fmt: skip
+    lines += ["| run | " + " | ".join(margins) + " |", "|---|" + "---|" * len(margins)]
+    for name, row in {"stock": first[0], **{name: log[-1] for name, log in logs.items()}}.items():
+        lines.append(f"| {name} | " + " | ".join(f"{row['validation'][margin]:.4f}" for margin in margins) + " |")
+    return [*lines, ""]
+
+
 def sources(cache: Path) -> list[str]:
     """What was trained on and tested with."""
-    hours, speakers = defaultdict(float), defaultdict(set)
+    hours = defaultdict(float)
     for line in (cache / "recordings.jsonl").read_text().splitlines():
         record = json.loads(line)
         hours[record["source"]] += record["samples"] / 16000 / 3600
-        speakers[record["source"]].add(record["speaker"])
     lines = ["| source | what | licence | hours |", "|---|---|---|---|"]
     for source in tomllib.loads((HERE / "sources.toml").read_text())["source"]:
         place = source.get("git") or source["deb"]
@@ -148,30 +198,38 @@ def sources(cache: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cache", type=Path)
+    parser.add_argument("--prompts", type=Path, required=True, help="manifest of the public benchmark")
+    parser.add_argument("--stock", type=Path, required=True, help="the stock model")
+    parser.add_argument("--adapted", type=Path, required=True, help="the adapted model")
     parser.add_argument("--name", default="adapter", help="the training run")
     arguments = parser.parse_args()
     cache = arguments.cache
-    with open(cache / "results.tsv") as file:
-        rows = [Row(fields) for fields in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
-    durations = {row.path: (cache / "test" / row.path).stat().st_size / 32000 for row in rows}
-    log = [json.loads(line) for line in (cache / arguments.name / "log.jsonl").read_text().splitlines()]
-    draw_margins(rows, HERE / "margins.svg")
+    rows = {row["id"]: row for name in SETS for row in evaluate.load(evaluate.manifest_of(cache, arguments.prompts, name))}
+    found: Table = defaultdict(dict)
+    for model in ("stock", "adapted"):
+        for result in evaluate.read_results(evaluate.results_of(cache, model, getattr(arguments, model))):
+            if result.id in rows and rows[result.id]["hash"] == result.hash:
+                found[result.set, model, result.margin][result.id] = result
+    log = read_log(cache / arguments.name / "log.jsonl")
+    draw_margins(found, HERE / "margins.svg")
     draw_training(log, HERE / "training.svg")
-    targets = [json.loads(line) for line in (cache / "targets.jsonl").read_text().splitlines()]
-    clips = [json.loads(line) for line in (cache / "clips.jsonl").read_text().splitlines()]
-    used = [clips[t["clip"]] for t in targets if t["kept"] and clips[t["clip"]]["part"] == "train"]
-    heard = sum(clip["samples"] for clip in used) / 16000 / 3600
-    last = log[-1]
-    count = sum(1 for row in rows if row.model == "adapted")
-    loops = sum(1 for row in rows if row.model == "adapted" and row.ending != "EndOfText")
+    counts = {
+        model: [result.ending != "EndOfText" for (_, m, margin), results in found.items() if m == model and margin != "full" for result in results.values()]  # fmt: skip
+        for model in ("stock", "adapted")
+    }
+    first, last = log[0], log[-1]
+    words = {name: sum(r.words for r in found[name, *STOCK_FULL].values()) for name in SETS}
     text = [
-        f"Trained on {len(used)} clips ({heard:.2f} h) for {last['step']} steps; validation {log[0]['validation']} "
-        f"before, {last['validation']} after (KL divergence per token from the stock model's full context, by margin).",
+        f"Trained on {first['clips']} clips ({first['hours']:.1f} h), {last['step']} steps. KL divergence per token from the stock model's full context, {first['validation_clips']} validation clips, by margin: {first['validation']} before, {last['validation']} after.",  # fmt: skip
         "", "![validation](training.svg)", "",
-        f"Loops and overlong texts in {count} recognitions of the adapted model, no guard's retry: {loops}.", "",
-        *table(rows, durations), "", "![error against margin](margins.svg)", "",
-        "By length, sets with texts, error in percent (recordings):", "", *by_length(rows, durations), "",
-        "What got worse most, adapted at +32 against stock at full context:", "", *worst(rows), "",
+        *ablations(cache),
+        "Texts that were cut, because they looped or grew too long, of all recognitions at short contexts: "
+        + "; ".join(f"{model} {sum(cut)} of {len(cut)}" for model, cut in counts.items()) + ".", "",
+        f"Words: {sum(words[name] for name in ('prompts', *TEXTED))} in the sets with texts.", "",
+        *main_table(found, rows), "", "![error against margin](margins.svg)", "",
+        f"By length ({', '.join(LENGTH_SETS)}), points against the stock model's full context (95 %):", "",
+        *by_length(found, rows), "",
+        "What got worse most, adapted at +32 against stock at full context:", "", *worst(found), "",
         "### Sources", "", *sources(cache), "",
     ]  # fmt: skip
     readme = HERE / "README.md"

@@ -12,6 +12,7 @@ An interrupted run goes on where it stopped.
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def looped(tokens: list[int]) -> bool:
     return False
 
 
+def voice(clip: dict) -> tuple[str, str]:
+    """Whose text may go before a clip's as a prompt."""
+    return clip["source"], clip["speaker"]
+
+
+def remember(said: dict[tuple[str, str], list[int]], clip: dict, target: dict) -> None:
+    """What was said last, for the voice's next clip."""
+    if target["kept"] and clip["kind"] == "speech":
+        said[voice(clip)] = [t for t in target["tokens"][target["skip"] :] if t < whisper.END_OF_TEXT]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cache", type=Path, help="folder that prepare.py filled")
@@ -56,10 +68,13 @@ def main() -> None:
     sounds = np.memmap(cache / "clips.i16", "<i2", "r")
 
     index = cache / "targets.jsonl"
-    done = [json.loads(line) for line in index.read_text().splitlines()] if index.exists() else []
+    # A run that was stopped may have left half a line.
+    whole = [line for line in index.read_text().splitlines(keepends=True) if line.endswith("\n")] if index.exists() else []
+    done = [json.loads(line) for line in whole]
     step = sum(d["steps"] for d in done)
     position = sum(d["positions"] for d in done)
-    index.write_text("".join(json.dumps(d) + "\n" for d in done))
+    if index.exists():
+        os.truncate(index, sum(map(len, whole)))
     files = {name: open(cache / name, "r+b" if done else "wb") for name in FILES}
     for name, file in files.items():
         file.truncate((position if name == "states.f16" else step) * FILES[name])
@@ -71,7 +86,9 @@ def main() -> None:
     others = sorted(set(range(len(clips))) - set(first), key=lambda i: (i // (BATCH * 16), clips[i]["mode"], i))
     made = {target["clip"] for target in done}
     order = [i for i in first + others if i not in made]
-    said: dict[str, list[int]] = {}
+    said: dict[tuple[str, str], list[int]] = {}
+    for target in done:
+        remember(said, clips[target["clip"]], target)
     begun = time.monotonic()
     with open(index, "a") as out, torch.no_grad():
         for at in range(0, len(order), BATCH):
@@ -85,7 +102,7 @@ def main() -> None:
                 rows = [i for i, c in enumerate(batch) if c["mode"] == mode]
                 prompts = [[] for _ in rows]
                 if mode == "prompt":
-                    before = [said.get(batch[i]["speaker"], []) for i in rows]
+                    before = [said.get(voice(batch[i]), []) for i in rows]
                     length = min(PROMPT_MAX, min((len(b) for b in before if b), default=0))
                     prompts = [[whisper.START_OF_PREVIOUS, *b[-length:]] if b and length else [] for b in before]
                     if any(not p for p in prompts):
@@ -110,8 +127,6 @@ def main() -> None:
                             indices[-1, 0] = whisper.END_OF_TEXT
                             top[-1], sums[-1] = -30.0, 0.0
                             top[-1, 0] = 0.0
-                        else:
-                            said[batch[i]["speaker"]] = text
                         target["steps"] = len(hidden)
                         target["positions"] = min(whisper.CONTEXT_FULL, -(-batch[i]["samples"] // 320) + STATES_BEHIND)
                         files["states.f16"].write(states[i, : target["positions"]].half().cpu().numpy().tobytes())
@@ -121,6 +136,7 @@ def main() -> None:
                         files["sums.f32"].write(sums.numpy().astype("<f4").tobytes())
                     step += target["steps"]
                     position += target["positions"]
+                    remember(said, batch[i], target)
                     done.append(target)
             for file in files.values():
                 file.flush()

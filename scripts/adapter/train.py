@@ -3,7 +3,8 @@
 The student hears a clip with a context of the clip and a margin, often in noise that the teacher did not hear, and is
 fed the teacher's tokens. Loss: KL divergence between the two distributions at each step (the teacher's 64 most
 likely tokens and the rest as one), and the squared distance of encoder states and of the decoder's last hidden
-states from the teacher's, relative to their variance. Resumable: checkpoint.pt holds everything.
+states from the teacher's, relative to their variance. Resumable: checkpoint.pt holds everything, and a run that was
+stopped takes the same batches as one that was not.
 """
 
 import argparse
@@ -34,6 +35,8 @@ MARGINS = [(0.62, 16, 72), (0.22, 72, 160), (0.10, 160, 400), (0.06, None, None)
 NOISE_SHARE = 0.35
 SNR_DB = (8, 30)
 GRADIENT_MAX = 1.0
+OPTIONS = ("part", "rank", "rate", "steps", "minutes", "states_weight", "hidden_weight", "seconds_max", "workers", "seed")
+"""What a run may not change once it has begun."""
 
 
 @dataclass
@@ -55,18 +58,14 @@ class Data:
     """Clips and targets, memory-mapped."""
 
     def __init__(self, cache: Path, mel: whisper.MelSpectrogram):
-        self.cache = cache
         self.index = [json.loads(line) for line in (cache / "clips.jsonl").read_text().splitlines()]
         self.clips = np.memmap(cache / "clips.i16", "<i2", "r")
         sounds, records = prepare.load(cache)
-        self.noises = prepare.noises_of(sounds, records, 0)
+        self.noises = prepare.noises_of(sounds, records)
         self.mel = mel
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Take what the teacher has finished; it may still be at work."""
+        # What the teacher has finished; it may still be at work.
         self.parts: dict[str, list[Item]] = {"train": [], "validation": []}
-        for line in (self.cache / "targets.jsonl").read_text().splitlines(keepends=True):
+        for line in (cache / "targets.jsonl").read_text().splitlines(keepends=True):
             if not line.endswith("\n"):
                 break
             target = json.loads(line)
@@ -80,9 +79,9 @@ class Data:
         self.rows = {}
         for name, width in FILES.items():
             kind = types[name.split(".")[1]]
-            count = (self.cache / name).stat().st_size // width
+            count = (cache / name).stat().st_size // width
             shape = (count, width // np.dtype(kind).itemsize)
-            self.rows[name.split(".")[0]] = np.memmap(self.cache / name, kind, "r", shape=shape)
+            self.rows[name.split(".")[0]] = np.memmap(cache / name, kind, "r", shape=shape)
 
     def tensor(self, name: str, start: int, count: int) -> Tensor:
         """Rows of a file as f32 (or int64 for indices)."""
@@ -120,6 +119,25 @@ def batches(items: list[Item], random: np.random.Generator, seconds_max: float) 
     return result
 
 
+class Order:
+    """The batches of a run, epoch by epoch: a function of seed, epoch and place, so that it can be gone on with."""
+
+    def __init__(self, items: list[Item], seed: int, seconds_max: float, epoch: int = 0, place: int = 0):
+        self.items, self.seed, self.seconds_max, self.epoch, self.place = items, seed, seconds_max, epoch, place
+        self._draw()
+
+    def _draw(self) -> None:
+        self.batches = batches(self.items, np.random.default_rng([self.seed, self.epoch]), self.seconds_max)
+
+    def take(self, count: int) -> list[list[Item]]:
+        """The next batches, all of one epoch; what is left over at its end is left out."""
+        if self.place + count > len(self.batches):
+            self.epoch, self.place = self.epoch + 1, 0
+            self._draw()
+        self.place += count
+        return self.batches[self.place - count : self.place]
+
+
 def losses(model, data: Data, items: list[Item], margin: int, random: np.random.Generator | None) -> dict[str, Tensor]:
     """Mean losses over a batch: kl per step; states and hidden relative to the variance."""
     longest = max(-(-item.samples // 320) for item in items)
@@ -135,6 +153,8 @@ def losses(model, data: Data, items: list[Item], margin: int, random: np.random.
     gather = lambda name: torch.cat([data.tensor(name, item.step, item.steps) for item in items]).to(device)  # noqa: E731
     teacher_hidden, sums = gather("hidden"), gather("sums")
     log_p, indices = gather("logits") - sums, gather("indices")
+    # Rounded to f16, the teacher's probabilities may come to more than one.
+    log_p = log_p - log_p.logsumexp(1, keepdim=True).clamp(min=0)
     log_q_all = model.decoder.logits(student_hidden).log_softmax(-1)
     log_q = log_q_all.gather(1, indices)
     p = log_p.exp()
@@ -154,17 +174,32 @@ def losses(model, data: Data, items: list[Item], margin: int, random: np.random.
 
 
 def validate(model, data: Data, count: int, margins: tuple[int, ...] = (32, 128)) -> dict[str, float]:
-    """KL at some margins, without noise, over at most `count` clips."""
-    items = sorted(data.parts["validation"][:count], key=lambda item: item.samples)
-    groups = [items[i : i + 4] for i in range(0, len(items), 4)]
-    result = {}
+    """KL per token at some margins, without noise, over at most `count` clips, one by one: in a batch the shorter ones
+    would have more behind them."""
+    items = data.parts["validation"][:count]
+    steps = sum(item.steps for item in items)
     with torch.no_grad():
-        for margin in margins:
-            found = [losses(model, data, group, margin, None) for group in groups]
-            steps = [sum(item.steps for item in group) for group in groups]
-            kl = sum(f["kl"].item() * n for f, n in zip(found, steps)) / sum(steps)
-            result["full" if margin == whisper.CONTEXT_FULL else f"+{margin}"] = round(kl, 4)
-        return result
+        return {
+            f"+{margin}": round(sum(losses(model, data, [i], margin, None)["kl"].item() * i.steps for i in items) / steps, 4)
+            for margin in margins
+        }
+
+
+class Log:
+    """What a run reports, a line of JSON each."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def add(self, entry: dict) -> None:
+        """One more line."""
+        with open(self.path, "a") as out:
+            out.write(json.dumps(entry) + "\n")
+
+    def forget_behind(self, step: int) -> None:
+        """Drop what a run wrote behind its last checkpoint; all of it, if there is none."""
+        lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
+        self.path.write_text("".join(line for line in lines if step > 0 and json.loads(line)["step"] <= step))
 
 
 def adapter_state(model) -> dict[str, Tensor]:
@@ -190,43 +225,52 @@ def run(worker: int, arguments: argparse.Namespace, meeting: str) -> None:
         distributed.init_process_group("gloo", f"file://{meeting}", rank=worker, world_size=arguments.workers)
     leads = worker == 0
     folder = arguments.cache / arguments.name
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     model, mel, _ = whisper.load(arguments.model)
     data = Data(arguments.cache, mel)
-    whisper.adapt(model, arguments.rank)
+    whisper.adapt(model if arguments.part == "all" else getattr(model, arguments.part), arguments.rank)
     model.to(arguments.device)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=arguments.rate, weight_decay=0.0, betas=(0.9, 0.98))
-    step, progress, spent = 0, 0.0, 0.0
-    log = folder / "log.jsonl"
+    options = {name: getattr(arguments, name) for name in OPTIONS}
+    step, progress, spent, order = 0, 0.0, 0.0, (0, 0)
+    log = Log(folder / "log.jsonl")
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True, map_location=arguments.device)
+        if saved["options"] != options:
+            raise SystemExit(f"{checkpoint} is of a run with other options, {saved['options']}: take another --name")
         model.load_state_dict(saved["model"], strict=False)
         optimiser.load_state_dict(saved["optimiser"])
-        step, progress, spent = saved["step"], saved["progress"], saved["spent"]
-    elif leads:
-        log.write_text(json.dumps(dict(step=0, validation=validate(model, data, arguments.validation_clips))) + "\n")
+        step, progress, spent, order = saved["step"], saved["progress"], saved["spent"], saved["order"]
+    order = Order(data.parts["train"], arguments.seed, arguments.seconds_max, *order)
     if leads:
-        print(f"{len(data.parts['train'])} clips, {sum(p.numel() for p in parameters)} parameters, from step {step}", flush=True)
+        clips = [item for batch in order.batches for item in batch]
+        log.forget_behind(step)
+        if step == 0:
+            validation = validate(model, data, arguments.validation_clips)
+            hours = sum(item.samples for item in clips) / 16_000 / 3600
+            tested = len(data.parts["validation"][: arguments.validation_clips])
+            log.add(dict(step=0, clips=len(clips), hours=hours, validation_clips=tested, validation=validation))
+        print(f"{len(clips)} clips, {sum(p.numel() for p in parameters)} parameters, from step {step}", flush=True)
 
     def save() -> None:
         part = checkpoint.with_suffix(".part")
-        torch.save(dict(model=adapter_state(model), optimiser=optimiser.state_dict(), step=step, progress=progress, spent=spent), part)  # fmt: skip
+        state = dict(options=options, step=step, progress=progress, spent=spent, order=(order.epoch, order.place))
+        torch.save(dict(model=adapter_state(model), optimiser=optimiser.state_dict(), **state), part)
         part.rename(checkpoint)
 
-    queue: list[list[Item]] = []
     running: dict[str, float] = {}
     begun = time.monotonic()
     while progress < 1.0:
-        if len(queue) < arguments.workers:
-            # Each step has a generator of its own, so that workers and a resumed run draw the same.
-            queue = batches(data.parts["train"], np.random.default_rng([arguments.seed, step]), arguments.seconds_max)
-        mine = [queue.pop() for _ in range(arguments.workers)][worker]
+        mine = order.take(arguments.workers)[worker]
+        # Each step has a generator of its own, so that a resumed run draws the same.
         random = np.random.default_rng([arguments.seed, step, worker])
         margin = margin_of(random)
         context = min(whisper.CONTEXT_FULL, margin + max(-(-item.samples // 320) for item in mine))
-        mine = mine[: max(1, POSITIONS_MAX // context)]
+        fit = max(1, POSITIONS_MAX // context)
+        if len(mine) > fit:
+            mine = [mine[i] for i in random.choice(len(mine), fit, replace=False)]
         warm = min(1.0, (step + 1) / 50)
         rate = arguments.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
         for group in optimiser.param_groups:
@@ -251,12 +295,11 @@ def run(worker: int, arguments: argparse.Namespace, meeting: str) -> None:
             means = ", ".join(f"{name} {value:.4f}" for name, value in running.items())
             print(f"step {step}: {means}; {elapsed / 60:.1f} min, {left / 60:.1f} min left", flush=True)
         if step % arguments.validate_every == 0 or progress >= 1.0:
-            spent, begun = elapsed, time.monotonic()
-            save()
             found = validate(model, data, arguments.validation_clips)
-            with open(log, "a") as out:
-                entry = dict(step=step, minutes=round(elapsed / 60, 2), rate=rate, training=running, validation=found)
-                out.write(json.dumps(entry) + "\n")
+            spent, begun = elapsed, time.monotonic()
+            finished = progress >= 1.0
+            log.add(dict(step=step, minutes=round(elapsed / 60, 2), rate=rate, training=running, validation=found, finished=finished))  # fmt: skip
+            save()
             print(f"step {step}: validation {found}", flush=True)
 
 
@@ -266,7 +309,8 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="ggml-tiny.en.bin, f16")
     parser.add_argument("--name", default="adapter", help="folder for this run, in the cache")
     parser.add_argument("--rank", type=int, default=24)
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--part", choices=["all", "encoder", "decoder"], default="all", help="what is adapted")
+    parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--states-weight", type=float, default=0.3)
     parser.add_argument("--hidden-weight", type=float, default=0.3)
