@@ -18,11 +18,11 @@ pub struct ModelFile {
     pub sha256: &'static str,
 }
 
-/// Whisper tiny.en, q8_0: whisper.cpp's official file.
+/// Whisper tiny.en, q8_0, adapted to short audio contexts (`scripts/adapter`).
 pub const WHISPER: ModelFile = ModelFile {
-    name: "ggml-tiny.en-q8_0.bin",
+    name: "ggml-tiny.en-short-q8_0.bin",
     bytes: 43_550_795,
-    sha256: "5bc2b3860aa151a4c6e7bb095e1fcce7cf12c7b020ca08dcec0c6d018bb7dd94",
+    sha256: "a7fdcd16841d5343524e7d79f798664b5f06c0c7ca3ba79ce79b46bc21e739ce",
 };
 
 /// Silero VAD 6.2.1, the 16 kHz weights.

@@ -27,6 +27,9 @@ use oratype_hal::pcm::alsa::Timing;
 
 pub use pins::{BUTTON_KEY, Gpio, LIGHT_KEY, PinProblem, Pins, RangeOfLines, Taken};
 
+/// Encoder positions of one retry, even of the longest segment, and never of two: as many as the widest context has.
+pub const ONE_RETRY_POSITIONS: u16 = 1024;
+
 /// A board.
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -50,7 +53,8 @@ pub struct Board {
     pub recogniser_cores: Vec<usize>,
     /// Cores for everything else, capture above all; those of the recogniser only where there is no other.
     pub other_cores: Vec<usize>,
-    /// Encoder positions that retries of one segment may cost; 1500 is the full context.
+    /// Encoder positions that retries of one segment may cost; [`ONE_RETRY_POSITIONS`] where the processor is fast
+    /// enough.
     pub retry_positions: u16,
     /// The longest time-out that its hardware watchdog takes.
     pub watchdog_timeout_max: Option<Duration>,

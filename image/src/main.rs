@@ -22,10 +22,9 @@ struct Cli {
 enum Command {
     /// Fetch the model files, or convert them, and check every byte of them.
     ///
-    /// Three files are made: ggml-tiny.en-q8_0.bin (speech recognition, Whisper tiny.en),
-    /// ggml-tiny.en-short-q8_0.bin (the same, adapted to short audio contexts) and
-    /// silero_vad_16k.safetensors (voice activity). Files already there and intact are kept.
-    /// An interrupted download goes on where it stopped when the command is run again.
+    /// Two files are made: ggml-tiny.en-short-q8_0.bin (speech recognition: Whisper tiny.en, adapted
+    /// to short audio contexts) and silero_vad_16k.safetensors (voice activity). Files already there
+    /// and intact are kept. An interrupted download goes on where it stopped when the command is run again.
     Model(ModelArgs),
     /// Build the SD card image. scripts/build-image does this and all that comes before.
     Build(BuildArgs),
@@ -146,7 +145,7 @@ struct ModelArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "source")]
     offline_cache: Option<PathBuf>,
 
-    /// Only the files that others publish: leave out the model adapted to short contexts
+    /// Also make ggml-tiny.en-q8_0.bin, the official speech model, to compare with
     #[arg(long)]
     stock: bool,
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use oratype_image::model::pinned::{SILERO_VAD, WHISPER_Q8_0, WHISPER_WHEEL};
+use oratype_image::model::pinned::{SILERO_VAD, WHISPER_SHORT_Q8_0, WHISPER_WHEEL};
 use oratype_image::model::store::is_intact;
 
 /// Runs `oratype-image model --out OUT ARGS` with only the programs in `path`.
@@ -71,7 +71,7 @@ fn an_offline_cache_without_the_wheel_is_named() {
 fn files_that_are_there_are_intact_and_kept() {
     let dir = std::env::var_os("ORATYPE_MODELS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/models"), PathBuf::from);
-    let files = [WHISPER_Q8_0, SILERO_VAD];
+    let files = [WHISPER_SHORT_Q8_0, SILERO_VAD];
     if let Some(file) = files.iter().find(|file| !dir.join(file.name).exists()) {
         // Not eprintln: the test harness would hide it.
         writeln!(io::stderr(), "NOT RUN: {} is not in {}", file.name, dir.display()).unwrap();
@@ -82,7 +82,7 @@ fn files_that_are_there_are_intact_and_kept() {
     }
 
     let nothing = tempfile::tempdir().unwrap();
-    let output = run_model(&dir, nothing.path(), &["--stock"]);
+    let output = run_model(&dir, nothing.path(), &[]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     assert_eq!(stderr.matches("already there").count(), 2, "{stderr}");

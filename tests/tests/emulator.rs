@@ -12,6 +12,7 @@ use std::sync::MutexGuard;
 
 use nix::sys::signal::Signal;
 use oratype::bench::normalise::normalise;
+use oratype::models;
 use oratype_image::sd;
 use oratype_image::sd::cpio::Node;
 use oratype_tests::needs::{Dictation, folder_for_test, write};
@@ -441,17 +442,17 @@ fn a_card_without_a_partition_is_got_over() {
 /// A model that is not what was shipped is shown by the light; the machine does not reboot, the program goes on.
 #[test]
 fn a_damaged_model_is_shown() {
-    const WHISPER: &str = "usr/share/oratype/models/ggml-tiny.en-q8_0.bin";
+    let whisper = &format!("usr/share/oratype/models/{}", models::WHISPER.name);
     let Some(needs) = Needs::all() else { return };
-    let Some(Node::File(_, mut model)) = needs.appliance.contents.root.0.get(WHISPER).cloned() else {
-        panic!("no {WHISPER} in the image");
+    let Some(Node::File(_, mut model)) = needs.appliance.contents.root.0.get(whisper).cloned() else {
+        panic!("no {whisper} in the image");
     };
     let middle = model.len() / 2;
     model[middle] ^= 1;
     let mut altered = needs.appliance.boot(Machine::Virt, SETTINGS);
-    altered.files.push((WHISPER.to_owned(), model));
+    altered.files.push((whisper.clone(), model));
     assert_model_error(&altered);
-    let path = format!("/{WHISPER}");
+    let path = format!("/{whisper}");
     let mut missing = needs.appliance.boot(Machine::Virt, SETTINGS);
     missing.remove.push(&path);
     assert_model_error(&missing);

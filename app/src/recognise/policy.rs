@@ -65,8 +65,8 @@ pub struct Guards {
 impl Decoding {
     /// What the product does. See ARCHITECTURE.md for the measurements.
     pub const STANDARD: Self = Self {
-        margin_positions: 64,
-        retry_positions: AUDIO_CTX_FULL as u16,
+        margin_positions: 32,
+        retry_positions: AUDIO_CTX_WIDEST as u16,
         second_looks: 2,
         prompt: false,
         guards: Guards::ALL,

@@ -42,7 +42,7 @@ pub enum Refusal {
     NoSpeech,
     /// A phrase known to be made up, on little evidence.
     MadeUp,
-    /// Little evidence of speech, and the words were doubtful with the widest context too.
+    /// Little evidence of speech, and the words were doubtful at every try.
     Suspect,
 }
 

@@ -198,8 +198,8 @@ settings! {
     recogniser: Recogniser {
         /// Threads that recognise. 0: as many as the board sets cores aside for it.
         "threads" threads: u32 = 0, Count(0..=8);
-        /// What is doubtful is recognised again. "fast": never, for the words to come sooner. "balanced": as far as
-        /// this board's speed allows. "best": as often as it takes.
+        /// What is doubtful is recognised again. "fast": never, for the words to come sooner. "balanced": once, if
+        /// this board is fast enough for it. "best": as often as it takes.
         "quality" quality: String = "balanced".into(), OneOf(&["fast", "balanced", "best"]);
         /// File with words and names that you use, beside this one: one on each line. They are recognised more
         /// readily. Empty: none. This name need not exist.

@@ -3,7 +3,7 @@
 use oratype_hal::pcm::alsa::Timing;
 use oratype_hal::pcm::{SampleFormat, StreamFormat};
 
-use crate::Board;
+use crate::{Board, ONE_RETRY_POSITIONS};
 
 /// More threads do not make tiny.en faster: its matrices are small.
 const RECOGNISER_CORES_MAX: usize = 4;
@@ -25,8 +25,7 @@ pub fn board(cores: &[usize]) -> Board {
         gpio: None,
         recogniser_cores: spare.iter().copied().take(RECOGNISER_CORES_MAX).collect(),
         other_cores: cores.iter().copied().take(1).collect(),
-        // A wider context and the widest.
-        retry_positions: 3000,
+        retry_positions: ONE_RETRY_POSITIONS,
         watchdog_timeout_max: None,
         overlay: None,
     }

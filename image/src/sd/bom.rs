@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::model::pinned::{SILERO_VAD, WHISPER_Q8_0};
+use crate::model::pinned::{SILERO_VAD, WHISPER_SHORT_Q8_0};
 
 use super::error::Error;
 use super::lock::Locked;
@@ -101,7 +101,11 @@ pub fn others(built_with: &str, sysroot: &Path) -> Result<Vec<Component>, Error>
         texts: vec![],
     };
     components.extend([
-        model("OpenAI Whisper tiny.en, q8_0", "tiny.en", &WHISPER_Q8_0.sha256),
+        model(
+            "OpenAI Whisper tiny.en, q8_0, with Oratype's short-context adapter",
+            "tiny.en",
+            &WHISPER_SHORT_Q8_0.sha256,
+        ),
         model("Silero VAD, 16 kHz", "6.2.1", &SILERO_VAD.sha256),
         library("Rust standard library", rustc, "MIT OR Apache-2.0"),
         library(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::model::pinned::{SILERO_VAD, WHISPER_Q8_0};
+use crate::model::pinned::{SILERO_VAD, WHISPER_SHORT_Q8_0};
 
 use super::cpio::{Node, Tree};
 use super::elf;
@@ -54,7 +54,7 @@ pub fn tree(parts: &Parts<'_>) -> Result<Tree, Error> {
     for file in ALSA_FILES {
         tree.file(file, 0o644, find(parts.packages, file)?);
     }
-    for model in [WHISPER_Q8_0, SILERO_VAD] {
+    for model in [WHISPER_SHORT_Q8_0, SILERO_VAD] {
         let path = parts.models.join(model.name);
         let data = read(&path)?;
         if <[u8; 32]>::from(Sha256::digest(&data)) != model.sha256 {
