@@ -4,6 +4,9 @@
 //! MARGINS are encoder positions behind the recording, with commas, `full` for 1500. Prints tab-separated: id,
 //! margin, ending, tokens, word errors, words of the reference, milliseconds of processor time, text.
 
+#[path = "common/wav.rs"]
+mod wav;
+
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +14,7 @@ use std::path::Path;
 use oratype::bench::{manifest, normalise::normalise, wer::WordEdits};
 use oratype::metrics::process_cpu;
 use oratype::recognise::engine::{
-    AUDIO_CTX_FULL, Attempt, Engine, EngineOptions, SAMPLE_RATE_HZ, SAMPLES_PER_POSITION, Sound,
+    AUDIO_CTX_FULL, Attempt, Engine, EngineOptions, SAMPLES_PER_POSITION, Sound,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -25,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     for margin in margins.split(',') {
         for utterance in &utterances {
-            let samples = read(&utterance.path)?;
+            let samples = wav::read(&utterance.path)?;
             let positions = samples.len().div_ceil(SAMPLES_PER_POSITION);
             let audio_ctx = match margin {
                 "full" => AUDIO_CTX_FULL,
@@ -54,13 +57,4 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-fn read(path: &Path) -> Result<Vec<f32>, Box<dyn Error>> {
-    let mut reader = hound::WavReader::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let spec = reader.spec();
-    if (spec.sample_rate as usize, spec.channels, spec.bits_per_sample) != (SAMPLE_RATE_HZ, 1, 16) {
-        return Err(format!("{}: not 16 kHz, mono, 16 bits", path.display()).into());
-    }
-    Ok(reader.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?)
 }

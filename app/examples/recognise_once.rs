@@ -1,6 +1,9 @@
 //! Recognises a recording (WAV, 16 kHz, mono, 16 bits) once, with the given audio context and no second try, and
 //! prints the text. What it costs is the recogniser's cost and no other's: `scripts/bench --arm` counts it.
 
+#[path = "common/wav.rs"]
+mod wav;
+
 use std::path::Path;
 
 use oratype::recognise::engine::{Attempt, Engine, EngineOptions, SAMPLE_RATE_HZ, Sound};
@@ -12,14 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [model, file, audio_ctx, threads @ ..] = &arguments[..] else { return Err(USAGE.into()) };
     let threads = threads.first().map_or(Ok(1), |threads| threads.parse())?;
 
-    let mut reader = hound::WavReader::open(file)?;
-    let spec = reader.spec();
-    if (spec.sample_rate as usize, spec.channels, spec.bits_per_sample) != (SAMPLE_RATE_HZ, 1, 16) {
-        return Err(format!("{file}: not 16 kHz, mono, 16 bits").into());
-    }
-    let samples: Vec<f32> =
-        reader.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?;
-
+    let samples = wav::read(Path::new(file))?;
     let mut engine = Engine::load(Path::new(model), EngineOptions { threads }, &[])?;
     let sound = Sound { samples: &samples, speech_end: samples.len(), prompt: &[], is_withdrawn: &|| false };
     let decoded = engine

@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here records, recognises or types. What another program transcribed
 //! is scored by the same code as what Oratype did.
 
+pub mod comparison;
 pub mod manifest;
 pub mod normalise;
 pub mod report;

@@ -1,6 +1,5 @@
 //! What a benchmark run measured: one line of JSON for each utterance, and the summary of them all.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
 use std::ops::RangeInclusive;
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::normalise::normalise;
-use super::wer::{WordEdits, wer_difference_interval, wer_interval};
+use super::wer::{WordEdits, wer_interval};
 
 /// What one utterance came to; one line of `bench --out`.
 ///
@@ -118,17 +117,14 @@ impl UtteranceResult {
 /// Reads the results that a benchmark wrote, of this engine or another, one file after the other.
 ///
 /// # Errors
-/// As [`load`].
+/// When a file cannot be read, a line is not a result, or a file holds none.
 pub fn load_all(paths: &[PathBuf]) -> Result<Vec<UtteranceResult>, ReportError> {
     let files = paths.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
     Ok(files.into_iter().flatten().collect())
 }
 
 /// Reads one file of results.
-///
-/// # Errors
-/// When the file cannot be read, a line is not a result, or there is none.
-pub fn load(path: &Path) -> Result<Vec<UtteranceResult>, ReportError> {
+fn load(path: &Path) -> Result<Vec<UtteranceResult>, ReportError> {
     let io_error = |source| ReportError::Io { path: path.into(), source };
     let file = BufReader::new(std::fs::File::open(path).map_err(io_error)?);
     let mut results = Vec::new();
@@ -320,63 +316,6 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The word error rates of two runs over the utterances that both have.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
-    /// Utterances that both have.
-    pub utterances: usize,
-    /// Words of their references.
-    pub words: usize,
-    /// Of the utterances, those with fewer word edits than in the other run.
-    pub better: usize,
-    /// Those with more.
-    pub worse: usize,
-    /// How much higher the word error rate is than the other run's, 1.0 being 100 %.
-    pub difference: f64,
-    /// The 95 % interval of that.
-    pub interval: RangeInclusive<f64>,
-}
-
-impl Comparison {
-    /// Compares a run with another one. Nothing when they share no reference word.
-    #[must_use]
-    pub fn of(results: &[UtteranceResult], others: &[UtteranceResult]) -> Option<Self> {
-        let others: HashMap<_, _> = others.iter().map(|result| (&result.id, result)).collect();
-        let pairs: Vec<_> = results
-            .iter()
-            .filter_map(|result| Some((result.word_edits(), others.get(&result.id)?.word_edits())))
-            .collect();
-        let interval = wer_difference_interval(&pairs)?;
-        let (here, there): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
-        let sum = |edits: Vec<WordEdits>| edits.into_iter().sum::<WordEdits>();
-        let (here, there) = (sum(here), sum(there));
-        let count =
-            |is: fn(usize, usize) -> bool| pairs.iter().filter(|(a, b)| is(a.edits(), b.edits())).count();
-        Some(Self {
-            utterances: pairs.len(),
-            words: here.reference_words,
-            better: count(|here, there| here < there),
-            worse: count(|here, there| here > there),
-            difference: here.wer()? - there.wer()?,
-            interval,
-        })
-    }
-}
-
-impl fmt::Display for Comparison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { utterances, words, better, worse, difference, interval } = self;
-        let (low, high) = (100.0 * interval.start(), 100.0 * interval.end());
-        writeln!(
-            f,
-            "{:<22}{:>+9.2} points of WER, 95 % interval {low:+.2} to {high:+.2}; {better} better, {worse} worse \
-             of {utterances} shared ({words} words)",
-            "against the other",
-            100.0 * difference
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -497,19 +436,6 @@ release to last key        1    250.0    250.0    250.0    250.0
             let error = score(&path).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-    }
-
-    #[test]
-    fn differences_are_over_shared_utterances() {
-        let a = [result("1", "a b", "a x"), result("2", "c d", "c d"), result("only-a", "e", "")];
-        let b = [result("2", "c d", "c d"), result("1", "a b", "a b")];
-        let comparison = Comparison::of(&a, &b).unwrap();
-        assert_eq!((comparison.difference, comparison.utterances, comparison.words), (0.25, 2, 4));
-        assert_eq!((comparison.better, comparison.worse), (0, 1));
-        assert!(comparison.interval.contains(&0.25));
-        let text = comparison.to_string();
-        assert!(text.contains("+25.00 points") && text.contains("+0.00 to +50.00"), "{text}");
-        assert_eq!(Comparison::of(&a, &[]), None);
     }
 
     proptest! {

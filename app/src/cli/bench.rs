@@ -10,8 +10,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use oratype::bench::comparison::Comparison;
 use oratype::bench::manifest::{self, Utterance};
-use oratype::bench::report::{self, Comparison, PeakRss, StageTimes, Summary, UtteranceResult};
+use oratype::bench::report::{self, PeakRss, StageTimes, Summary, UtteranceResult};
 use oratype::metrics::{DictationReport, peak_rss_bytes, process_cpu};
 use oratype::pipeline::{Parts, Pipeline, Recogniser};
 use oratype::recognise::policy::{Decoding, Guards};

@@ -155,6 +155,9 @@ pub(super) fn recogniser(common: &Common, board: &Board, settings: &Settings) ->
     }
 }
 
+const _: () =
+    assert!(oratype_board::ONE_RETRY_POSITIONS == Decoding::STANDARD.retry_positions, "one retry, no more");
+
 /// How segments are recognised on this board.
 pub(super) fn decoding(board: &Board) -> Decoding {
     Decoding { retry_positions: board.retry_positions, ..Decoding::STANDARD }

@@ -191,3 +191,30 @@ fn bounded(text: &str) -> Text {
     }
     bounded
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_quality_allows_its_number_of_retries() {
+        let tries = |samples, quality| contexts(samples, &Decoding::STANDARD.at_quality(quality)).count();
+        for samples in (0..=SEGMENT_SAMPLES_MAX).step_by(SAMPLES_PER_POSITION) {
+            assert_eq!(tries(samples, "fast"), 1, "{samples} samples");
+            assert_eq!(tries(samples, "balanced"), 2, "{samples} samples");
+            assert!((2..=3).contains(&tries(samples, "best")), "{samples} samples");
+        }
+        assert_eq!(tries(5 * SAMPLES_PER_POSITION * 50, "best"), 3);
+    }
+
+    #[test]
+    fn contexts_cover_the_segment_and_grow() {
+        for samples in (0..=SEGMENT_SAMPLES_MAX).step_by(SAMPLES_PER_POSITION) {
+            let tried: Vec<_> = contexts(samples, &Decoding::STANDARD.at_quality("best")).collect();
+            let margin = usize::from(Decoding::STANDARD.margin_positions);
+            assert!(tried[0] >= samples.div_ceil(SAMPLES_PER_POSITION) + margin, "{tried:?}");
+            assert!(tried.is_sorted_by(|a, b| a < b), "{tried:?}");
+            assert!(tried.iter().all(|ctx| ctx.is_multiple_of(STEP_POSITIONS) && *ctx <= AUDIO_CTX_WIDEST));
+        }
+    }
+}
