@@ -3,6 +3,7 @@
 //!
 //! What to decode with (context, retries) is decided in [`super::policy`]; here one attempt is made as asked.
 
+mod abort;
 mod decode;
 
 use std::time::{Duration, Instant};
@@ -11,6 +12,8 @@ use whisper_rs::{
     FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperError, WhisperState,
     WhisperTokenId,
 };
+
+use abort::Abort;
 
 use super::bias::{Bias, Tokens};
 use super::mel::MelSpectrogram;
@@ -52,7 +55,7 @@ pub struct Sound<'a> {
     pub speech_end: usize,
     /// Tokens of the text before it, in which it goes on.
     pub prompt: &'a [WhisperTokenId],
-    /// Asked before each step: whether nobody needs the text any more.
+    /// Asked at each step, many times in an encoder run: whether nobody needs the text any more.
     pub is_withdrawn: &'a dyn Fn() -> bool,
 }
 
@@ -99,11 +102,26 @@ pub struct Decoded {
     pub decode: Duration,
 }
 
+impl Decoded {
+    /// Nobody waited for anything.
+    const WITHDRAWN: Self = Self {
+        tokens: Vec::new(),
+        ending: Ending::Withdrawn,
+        unheard: 0,
+        mean_logprob: 0.0,
+        no_speech_prob: 0.0,
+        encode: Duration::ZERO,
+        decode: Duration::ZERO,
+    };
+}
+
 /// The model, ready to recognise.
 pub struct Engine {
     // The state is dropped before the context it came from.
     state: WhisperState,
     context: WhisperContext,
+    // Outlives the state, which may ask it.
+    abort: Abort,
     mel: MelSpectrogram,
     threads: usize,
     kinds: TokenKinds,
@@ -121,6 +139,7 @@ impl Engine {
         options: EngineOptions,
         phrases: &[String],
     ) -> Result<Self, EngineError> {
+        whisper_rs::install_logging_hooks();
         let mut parameters = WhisperContextParameters::default();
         // Fused attention works on blocks of 256 positions and masks none of what it adds to a context: rows that an
         // earlier segment left there would be heard. It is dearer at short contexts too.
@@ -138,16 +157,20 @@ impl Engine {
         };
         let mel = MelSpectrogram::for_model(model)?;
         let bias = bias(&context, kinds, phrases);
-        Ok(Self { state, context, mel, threads: options.threads, kinds, bias, audio_ctx: 0 })
+        let abort = Abort::new();
+        Ok(Self { state, context, abort, mel, threads: options.threads, kinds, bias, audio_ctx: 0 })
     }
 
     /// Recognise a segment once.
     pub fn attempt(&mut self, segment: Sound, attempt: Attempt) -> Result<Decoded, EngineError> {
         let start = Instant::now();
         self.listen(segment, attempt.audio_ctx)?;
-        self.state.encode(0, self.threads)?;
+        let encoded = self.abort.when(segment.is_withdrawn, || self.state.encode(0, self.threads));
         let encode = start.elapsed();
-        let mut decoded = self.decode(segment, attempt)?;
+        let mut decoded = match encoded {
+            Err(_) if (segment.is_withdrawn)() => Decoded::WITHDRAWN,
+            encoded => encoded.and_then(|()| self.decode(segment, attempt))?,
+        };
         decoded.encode = encode;
         decoded.decode = start.elapsed() - encode;
         Ok(decoded)
@@ -176,6 +199,7 @@ impl Engine {
         let mut parameters = FullParams::new(strategy);
         parameters.set_n_threads(self.threads as i32);
         parameters.set_print_progress(false);
+        self.abort.register(&mut parameters);
         parameters
     }
 

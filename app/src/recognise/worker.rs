@@ -43,7 +43,6 @@ pub fn run(options: &WorkerOptions) -> Result<(), LinkError> {
     let _ = prctl::set_name(c"recogniser");
     // Not left behind, computing, when the parent is killed.
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-    whisper_rs::install_logging_hooks();
 
     let link = Link::from_fd(
         std::io::stdin().as_fd().try_clone_to_owned().map_err(|e| LinkError::Socket(errno(&e)))?,
