@@ -148,7 +148,15 @@ impl Composer {
         // The items borrow the snippets' texts, and what follows changes the rest of the composer.
         let (snippets, profiles) = (Arc::clone(&self.snippets), Arc::clone(&self.names));
         let known = Known { snippets: &snippets, profiles: &profiles, all_caps: self.writer.is_all_caps() };
-        let items = parse(&tokens, rules.commands, known);
+        let mut items = parse(&tokens, rules.commands, known);
+        // Who says where the quotation marks are says so of all: Whisper's own would be the same ones again.
+        if tokens.iter().any(Token::is_quoted) {
+            let unquoted: Vec<_> = tokens.iter().map(Token::unquoted).collect();
+            let commanded = parse(&unquoted, rules.commands, known);
+            if commanded.iter().any(is_quotation) {
+                (tokens, items) = (unquoted, commanded);
+            }
+        }
         let first = items.first()?;
 
         let held = self.writer.holds_stop();
@@ -431,6 +439,11 @@ impl Composer {
         self.undo(Stopped::default(), actions);
         self.begin(self.writer.holds_stop(), !rules.space_between);
     }
+}
+
+/// Whether the speaker says where a quotation begins or ends.
+fn is_quotation(item: &Item<'_>) -> bool {
+    matches!(item, Item::Command { does: Does::Open("\"") | Does::Close("\""), .. })
 }
 
 /// Whether a sentence that seemed to be over goes on with this.

@@ -11,6 +11,8 @@ const CLOSING: &[char] =
 /// What of these belongs to what was opened, and not to the clause.
 const BRACKETS_AND_QUOTES: &[char] = &['"', '”', '’', '\'', ')', ']', '}', '»', '*'];
 
+const QUOTES: &[char] = &['"', '“', '”', '„', '«', '»'];
+
 /// One word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
@@ -35,6 +37,22 @@ impl<'a> Token<'a> {
     pub(super) fn rewrite(&mut self, word: String) {
         self.key = key(&word);
         self.word = Cow::Owned(word);
+    }
+
+    /// Whether Whisper put quotation marks around it. Inches are none.
+    pub(super) fn is_quoted(&self) -> bool {
+        let is_size = self.opening.is_empty() && self.word.ends_with(|c: char| c.is_ascii_digit());
+        self.opening.contains(QUOTES) || !is_size && self.closing.contains(QUOTES)
+    }
+
+    /// The same without them.
+    pub(super) fn unquoted(&self) -> Self {
+        let mut token = self.clone();
+        if self.is_quoted() {
+            token.opening = self.opening.trim_matches(QUOTES);
+            token.closing = self.closing.replace(QUOTES, "").into();
+        }
+        token
     }
 
     /// Whether Whisper ended a sentence behind it.
