@@ -186,7 +186,7 @@ impl Engine {
         self.state.set_mel(&self.mel.compute(segment.samples, 2 * audio_ctx))
     }
 
-    /// whisper.cpp offers no call of its own for the audio context: `whisper_full` stores it. Asked for 100 ms of
+    /// whisper.cpp offers no call of its own for the audio context: `whisper_full` stores it, and whom to ask. Asked for 100 ms of
     /// sound, the least it takes, it does so and returns before the first encoder run.
     fn set_audio_ctx(&mut self, audio_ctx: usize) -> Result<(), WhisperError> {
         let mut parameters = self.parameters(SamplingStrategy::Greedy { best_of: 1 });
@@ -225,8 +225,8 @@ impl Engine {
         if segment.samples.len() < SAMPLE_RATE_HZ / 10 {
             return Err(WhisperError::NoSamples.into());
         }
-        self.state.full(parameters, segment.samples)?;
         self.audio_ctx = 0;
+        self.state.full(parameters, segment.samples)?;
         let mut tokens = Vec::new();
         let (mut logprob_sum, mut count, mut no_speech_prob) = (0.0, 0, 0.0_f32);
         for segment in self.state.as_iter() {

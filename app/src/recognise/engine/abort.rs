@@ -7,33 +7,41 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
+use std::rc::Rc;
 
 use whisper_rs::FullParams;
 
 /// The place: it holds a pointer to a `&dyn Fn() -> bool`, or null where nobody is to be asked.
-pub(super) struct Abort(Box<Cell<*const c_void>>);
+pub(super) struct Abort(Rc<Cell<*const c_void>>);
 
 impl Abort {
     pub(super) fn new() -> Self {
-        Self(Box::new(Cell::new(ptr::null())))
+        Self(Rc::new(Cell::new(ptr::null())))
     }
 
     /// Have whisper.cpp ask. It may do so for as long as this lives.
     pub(super) fn register(&self, parameters: &mut FullParams<'_, '_>) {
-        let place: *const Cell<*const c_void> = &*self.0;
         // SAFETY: `ask` takes what it is given here, and leaves whisper.cpp alone.
         unsafe {
             parameters.set_abort_callback(Some(ask));
-            parameters.set_abort_callback_user_data(place.cast_mut().cast());
+            parameters.set_abort_callback_user_data(Rc::as_ptr(&self.0).cast_mut().cast());
         }
     }
 
     /// Run whisper.cpp; it stops, with an error, once this says so.
     pub(super) fn when<T>(&self, is_withdrawn: &dyn Fn() -> bool, run: impl FnOnce() -> T) -> T {
+        let _vacated = Vacated(&self.0);
         self.0.set(ptr::from_ref(&is_withdrawn).cast());
-        let result = run();
+        run()
+    }
+}
+
+/// Leaves the place empty, whatever happens meanwhile.
+struct Vacated<'a>(&'a Cell<*const c_void>);
+
+impl Drop for Vacated<'_> {
+    fn drop(&mut self) {
         self.0.set(ptr::null());
-        result
     }
 }
 
