@@ -101,10 +101,12 @@ impl Tokens {
     /// The tokens of a phrase as it stands after a space; the spelling given, and the one at the beginning of a
     /// sentence.
     pub fn spellings(&self, phrase: &str) -> impl Iterator<Item = Vec<usize>> {
+        // The model writes plain apostrophes.
+        let phrase = phrase.replace('’', "'");
         let mut chars = phrase.chars();
         let capital = chars.next().map(|first| first.to_uppercase().chain(chars).collect::<String>());
-        let other = capital.filter(|capital| capital != phrase);
-        [Some(phrase.to_owned()), other]
+        let other = capital.filter(|capital| *capital != phrase);
+        [Some(phrase), other]
             .into_iter()
             .flatten()
             .filter_map(|spelling| self.encode(&format!(" {spelling}")))
@@ -130,15 +132,18 @@ impl Tokens {
     }
 }
 
-/// The pieces that byte pair encoding does not join: runs of letters, of digits, of anything else, each with the space
-/// before it.
+/// The pieces that byte pair encoding does not join: contractions, and runs of letters, of digits, of anything else,
+/// each with the space before it.
 fn words(text: &str) -> impl Iterator<Item = &str> {
+    const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
     let kind = |c: char| (c.is_alphabetic(), c.is_numeric(), c.is_whitespace());
     let mut rest = text;
     std::iter::from_fn(move || {
         let first = rest.chars().find(|c| *c != ' ')?;
         let begins = rest.find(|c| c != ' ')?;
-        let length = rest[begins..].find(|c| kind(c) != kind(first)).unwrap_or(rest.len() - begins);
+        let run = || rest[begins..].find(|c| kind(c) != kind(first)).unwrap_or(rest.len() - begins);
+        let contraction = CONTRACTIONS.iter().find(|contraction| rest.starts_with(**contraction));
+        let length = contraction.map_or_else(run, |contraction| contraction.len());
         let word;
         (word, rest) = rest.split_at(begins + length);
         Some(word)
@@ -171,6 +176,14 @@ mod tests {
         let spellings: Vec<_> = tokens.spellings("call").collect();
         assert_eq!(spellings.len(), 2);
         assert_eq!(tokens.spellings("Call").count(), 1);
+    }
+
+    #[test]
+    fn contractions_are_pieces_of_their_own() {
+        let pieces = |text| words(text).collect::<Vec<_>>();
+        assert_eq!(pieces(" McDonald's we'll 'em"), [" McDonald", "'s", " we", "'ll", " '", "em"]);
+        let tokens = tokens();
+        assert!(tokens.spellings("O’Neill’s").eq(tokens.spellings("O'Neill's")));
     }
 
     #[test]
