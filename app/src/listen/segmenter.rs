@@ -41,6 +41,9 @@ const EDGE_AFTER_SAMPLES: usize = SAMPLE_RATE_HZ / 4;
 const EARLY_SILENCE_SAMPLES: u64 = EDGE_AFTER_SAMPLES as u64;
 /// While nobody has spoken yet, this much is kept and the rest forgotten.
 const UNSPOKEN_KEPT_SAMPLES: usize = SAMPLE_RATE_HZ;
+/// Sound that was no speech by itself, such as the button's click, is forgotten after so much silence: the decoder takes
+/// speech to begin in the first second.
+const UNSPOKEN_SILENCE_SAMPLES: u64 = 2 * SAMPLE_RATE_HZ as u64;
 /// After the release, silence is certain when it has lasted this long (150 ms: longer than the closure of a stop
 /// consonant within a word).
 const CERTAIN_SILENCE_SAMPLES: u64 = (SAMPLE_RATE_HZ * 15 / 100) as u64;
@@ -335,6 +338,10 @@ impl Segmenter {
             return Ok(true);
         }
         let length = dictation.slot.samples().len();
+        let evidence = self.detector.evidence();
+        if evidence.span.is_some() && !evidence.is_speech() && silence >= UNSPOKEN_SILENCE_SAMPLES {
+            self.detector.take_evidence();
+        }
         if self.detector.evidence().span.is_none() && length > 2 * UNSPOKEN_KEPT_SAMPLES {
             let forgotten = length - UNSPOKEN_KEPT_SAMPLES;
             dictation.slot.discard_front(forgotten);

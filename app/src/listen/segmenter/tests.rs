@@ -360,6 +360,20 @@ fn five_minutes_without_a_word_make_no_segment() {
 }
 
 #[test]
+fn a_click_long_before_the_first_word_is_no_part_of_its_segment() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(50, true);
+    bench.hear(8000, false);
+    bench.hear(2000, true);
+    bench.release();
+    bench.hear(1000, false);
+    assert_eq!(bench.delivered.segments, [span(8050, 10_050)]);
+    let (sound, _) = &bench.delivered.sounds[0];
+    assert!(sound.len() < 3 * SAMPLE_RATE_HZ, "{} samples", sound.len());
+}
+
+#[test]
 fn a_hundred_short_presses_leave_every_slot_free() {
     let mut bench = Bench::new();
     for _ in 0..100 {
