@@ -5,7 +5,7 @@
 //! | hold | dictate while the button is down |
 //! | tap, shorter than [`PttOptions::tap`] | dictate until the next tap |
 //! | two, three or four quick taps | a [`Command`], as the settings have it |
-//! | five quick taps | tell how the device is |
+//! | five quick taps, or more | tell how the device is, once |
 //!
 //! Taps are quick when each edge comes sooner than [`PttOptions::tap`] after the one before. A dictation begins with
 //! every press at once, and only afterwards it shows that there was no speech in it: it is discarded when the second
@@ -191,7 +191,6 @@ impl Ptt {
         self.taps += 1;
         match self.taps {
             REPORT_TAPS => {
-                self.taps = 0;
                 self.dictating = false;
                 Some(Gesture::Report)
             }

@@ -92,9 +92,11 @@ fn quick_taps_are_counted() {
     assert_eq!(gestures(&taps(4)), [&fourth[..], &[Means(Command::NextProfile)]].concat());
     let fifth = [&fourth[..], &[Start(ms(1800)), Report]].concat();
     assert_eq!(gestures(&taps(5)), fifth);
-    // The sixth is a tap like any other.
-    assert_eq!(gestures(&taps(6))[fifth.len()..], [Start(ms(2000)), Latch]);
-    assert_eq!(gestures(&taps(15)).iter().filter(|g| matches!(g, Report)).count(), 3);
+    // More of them mean no more.
+    assert_eq!(gestures(&taps(6))[fifth.len()..], [Start(ms(2000)), Discard]);
+    let hundred = gestures(&taps(100));
+    assert_eq!(hundred.iter().filter(|gesture| matches!(gesture, Report)).count(), 1);
+    assert_eq!(hundred.last(), Some(&Discard));
 }
 
 #[test]
@@ -187,13 +189,13 @@ fn meant(presses: &[Press]) -> Vec<Gesture> {
     while !rest.is_empty() {
         // A series: quick taps, and perhaps the hold that follows them at once.
         let mut taps = 0;
-        while taps < rest.len() && taps < 5 && tap(rest[taps].0) && (taps == 0 || tap(rest[taps - 1].1)) {
+        while taps < rest.len() && tap(rest[taps].0) && (taps == 0 || tap(rest[taps - 1].1)) {
             taps += 1;
             if !tap(rest[taps - 1].1) {
                 break;
             }
         }
-        let followed = taps < 5 && taps < rest.len() && (taps == 0 || tap(rest[taps - 1].1));
+        let followed = taps < rest.len() && (taps == 0 || tap(rest[taps - 1].1));
         let ends_latched = latched;
         for (i, &(down, pause)) in rest[..taps].iter().enumerate() {
             match (i, ends_latched) {
