@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use oratype::appliance::{self, Devices, Opener, Options};
 use oratype::bench::manifest::Utterance;
+use oratype::bench::normalise::normalise;
 use oratype::models;
 use oratype::pipeline::Fault;
 use oratype::recognise::engine::EngineOptions;
@@ -254,6 +255,59 @@ fn text_survives_what_comes_and_goes() {
     assert_eq!(lock(&world).reports_left, None, "the keyboard never failed");
     let reference = said.map(|utterance| utterance.reference.as_str()).join(" ");
     assert_said(&reference, &lock(&world).typed, 2);
+}
+
+/// Somebody who speaks before the button is down, and lets go before the last word is over.
+#[test]
+fn words_around_the_press_and_the_release_are_whole() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let said = dictation.utterance("conf-placeintoconf");
+    let speech = Sound::read(&said.path).without_margins(0.02);
+    let silence = Sound::silence(16_000, 0.6);
+    let (begin, end) = (silence.samples.len(), silence.samples.len() + speech.samples.len());
+    let sound = silence.clone().then(&speech).then(&silence);
+    let samples: Vec<_> = sound.samples.iter().map(|sample| (sample * 32_767.0) as i16).collect();
+    let world = Shared::default();
+    lock(&world).host_there = true;
+    let microphone: Opener<Box<dyn Capture>> = {
+        let world = Arc::clone(&world);
+        Box::new(move || {
+            // 200 ms late, 250 ms early.
+            let edges = [(begin + 3200, true), (end - 4000, false)].into();
+            let (world, samples) = (Arc::clone(&world), samples.clone());
+            Ok(Box::new(Plays { world, samples, edges, next: 0, due: None, stays: true }))
+        })
+    };
+    let model = dictation.models().join(models::WHISPER.name);
+    let faults = run_until(&dictation, model, &world, microphone, |_, _| lock(&world).dictations == 1);
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_said(&said.reference, &lock(&world).typed, 0);
+}
+
+/// A hundred presses of 30 ms in a row: more than five taps, which ask for one report. And the next sentence is typed.
+#[test]
+fn a_hundred_presses_in_a_row_are_one_gesture() {
+    const PRESS_SAMPLES: usize = 480;
+    let Some(dictation) = Dictation::needs() else { return };
+    let said = dictation.utterance("conf-invalid");
+    let world = Shared::default();
+    lock(&world).host_there = true;
+    let microphone: Opener<Box<dyn Capture>> = {
+        let (world, spoken) = (Arc::clone(&world), heard(said));
+        Box::new(move || {
+            let begin = 200 * PRESS_SAMPLES + 16_000;
+            let presses = (0..200).map(|i| (i * PRESS_SAMPLES, i % 2 == 0));
+            let edges = presses.chain([(begin, true), (begin + spoken.len(), false)]).collect();
+            let samples = [&vec![0; begin][..], &spoken].concat();
+            Ok(Box::new(Plays { world: Arc::clone(&world), samples, edges, next: 0, due: None, stays: true }))
+        })
+    };
+    let model = dictation.models().join(models::WHISPER.name);
+    let faults = run_until(&dictation, model, &world, microphone, |_, _| lock(&world).dictations == 1);
+    assert!(faults.is_empty(), "{faults:?}");
+    let typed = lock(&world).typed.clone();
+    assert_eq!(typed.matches("Oratype").count(), 1, "{typed}");
+    assert!(normalise(&typed).ends_with(&normalise(&said.reference)), "{typed}");
 }
 
 /// Two quick taps take back the second of two dictations, whether it is typed by then or not; and three type it again.

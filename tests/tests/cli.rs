@@ -84,6 +84,21 @@ fn a_benchmark_writes_what_it_measured_and_sums_it_up() {
     }
 }
 
+/// Who lets go half a second after the last word has had the text made meanwhile.
+#[test]
+fn the_pause_before_the_release_is_used() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let folder = folder_for_test();
+    let (_, lines) = bench(&dictation, folder.path(), &["--pace", "realtime", "--released-after", "500"]);
+    for line in &lines {
+        assert!(line["early_hits"] == 1 && line["segments"] == 1, "{line}");
+        assert!(
+            edits(line["reference"].as_str().unwrap(), line["text"].as_str().unwrap()).edits() <= 1,
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn the_whole_window_can_be_benchmarked() {
     let Some(dictation) = Dictation::needs() else { return };
