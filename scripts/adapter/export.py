@@ -1,4 +1,4 @@
-"""Write the adapter file from a training checkpoint (layout: image/src/model/adapter.rs)."""
+"""Write the adapter file from a training checkpoint, or the average of some (layout: image/src/model/adapter.rs)."""
 
 import argparse
 import hashlib
@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 BYTES_MAX = 4 << 20
 
@@ -23,19 +24,36 @@ def adapter_bytes(weights: dict[str, torch.Tensor], base_sha256: bytes) -> bytes
     return b"".join(parts)
 
 
+def average(adapters: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What adapters add to the model on average, again as a low-rank addition of the first one's rank: the nearest there
+    is. Alone as it is."""
+    if len(adapters) == 1:
+        return adapters[0]
+    result = {}
+    for name in (name.removesuffix(".a") for name in adapters[0] if name.endswith(".a")):
+        rank = len(adapters[0][f"{name}.a"])
+        added = torch.stack([adapter[f"{name}.b"] @ adapter[f"{name}.a"] for adapter in adapters]).mean(0)
+        u, s, v = torch.linalg.svd(added, full_matrices=False)
+        # The same size on both sides, for f16.
+        result[f"{name}.b"], result[f"{name}.a"] = u[:, :rank] * s[:rank].sqrt(), s[:rank, None].sqrt() * v[:rank]
+    return result
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", type=Path, help="checkpoint.pt of train.py")
-    parser.add_argument("model", type=Path, help="ggml-tiny.en.bin, f16, that it was trained on")
-    parser.add_argument("out", type=Path)
+    parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT", help="checkpoint.pt of train.py")
+    parser.add_argument("--model", type=Path, required=True, help="ggml-tiny.en.bin, f16, that they were trained on")
+    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    saved = torch.load(arguments.checkpoint, weights_only=True)
-    data = adapter_bytes(saved["model"], hashlib.sha256(arguments.model.read_bytes()).digest())
+    saved = [torch.load(path, weights_only=True) for path in arguments.checkpoints]
+    adapter = average([one["model"] for one in saved])
+    data = adapter_bytes(adapter, hashlib.sha256(arguments.model.read_bytes()).digest())
     if len(data) > BYTES_MAX:
         raise SystemExit(f"{len(data)} bytes are more than an adapter may have, {BYTES_MAX}")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_bytes(data)
-    print(f"{arguments.out}: {len(data)} bytes, step {saved['step']}, SHA-256 {hashlib.sha256(data).hexdigest()}")
+    steps = ", ".join(str(one["step"]) for one in saved)
+    print(f"{arguments.out}: {len(data)} bytes, steps {steps}, SHA-256 {hashlib.sha256(data).hexdigest()}")
 
 
 if __name__ == "__main__":

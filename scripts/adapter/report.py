@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, required=True, help="manifest of the public benchmark")
     parser.add_argument("--stock", type=Path, required=True, help="the stock model")
     parser.add_argument("--adapted", type=Path, required=True, help="the adapted model")
-    parser.add_argument("--name", default="adapter", help="the training run")
+    parser.add_argument("--name", default="adapter-1", help="the training run")
     arguments = parser.parse_args()
     cache = arguments.cache
     rows = {row["id"]: row for name in SETS for row in evaluate.load(evaluate.manifest_of(cache, arguments.prompts, name))}

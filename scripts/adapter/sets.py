@@ -2,8 +2,7 @@
 
 Reads what collect.py wrote; writes sets/NAME.tsv and sets/NAME/*.wav into the same folder. With texts:
 
-read        14 volunteers of VoxForge, none of whom was trained on, read sentences at home. Most of the sentences were
-            trained on, read by others.
+read        14 volunteers of VoxForge read sentences at home; prepare.py leaves out these sentences where it knows texts
 long        the same, each one's recordings joined, 10 to 24 s with short pauses between them
 faster      read, a ninth faster; slower: a tenth slower; quiet: at -45 dB of full scale
 noise-20    read, in recorded noise that was not trained with, 20 dB under the speech; noise-10, noise-5 likewise

@@ -8,6 +8,7 @@ stopped takes the same batches as one that was not.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import tempfile
@@ -27,16 +28,17 @@ from teacher import FILES
 
 BATCH_POSITIONS = 2400
 """Encoder positions in a batch, at most 16 clips: the cost of a step is about the same for short and long clips."""
-POSITIONS_MAX = 4500
+POSITIONS_MAX = 3200
 """More than this a batch may not have with its margin; then it is cut."""
 BATCH_MAX = 16
-MARGINS = [(0.62, 16, 72), (0.22, 72, 160), (0.10, 160, 400), (0.06, None, None)]
+MARGINS = [(0.58, 16, 72), (0.20, 72, 160), (0.10, 160, 400), (0.12, None, None)]
 """Share, least and largest margin behind the longest clip of a batch, in positions; None: the full context."""
+VALIDATION_MARGINS = {"+32": 32, "+128": 128, "full": whisper.CONTEXT_FULL}
 NOISE_SHARE = 0.35
 SNR_DB = (8, 30)
 GRADIENT_MAX = 1.0
 OPTIONS = ("part", "rank", "rate", "steps", "minutes", "states_weight", "hidden_weight", "seconds_max", "workers", "seed")
-"""What a run may not change once it has begun."""
+"""What a run may not change once it has begun, besides the clips and the constants above."""
 
 
 @dataclass
@@ -173,15 +175,15 @@ def losses(model, data: Data, items: list[Item], margin: int, random: np.random.
     )  # fmt: skip
 
 
-def validate(model, data: Data, count: int, margins: tuple[int, ...] = (32, 128)) -> dict[str, float]:
-    """KL per token at some margins, without noise, over at most `count` clips, one by one: in a batch the shorter ones
+def validate(model, data: Data, count: int) -> dict[str, float]:
+    """KL per token at `VALIDATION_MARGINS`, without noise, over at most `count` clips, one by one: in a batch the shorter ones
     would have more behind them."""
     items = data.parts["validation"][:count]
     steps = sum(item.steps for item in items)
     with torch.no_grad():
         return {
-            f"+{margin}": round(sum(losses(model, data, [i], margin, None)["kl"].item() * i.steps for i in items) / steps, 4)
-            for margin in margins
+            name: round(sum(losses(model, data, [i], margin, None)["kl"].item() * i.steps for i in items) / steps, 4)
+            for name, margin in VALIDATION_MARGINS.items()
         }
 
 
@@ -233,6 +235,8 @@ def run(worker: int, arguments: argparse.Namespace, meeting: str) -> None:
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=arguments.rate, weight_decay=0.0, betas=(0.9, 0.98))
     options = {name: getattr(arguments, name) for name in OPTIONS}
+    options["clips"] = hashlib.sha256((arguments.cache / "clips.jsonl").read_bytes()).hexdigest()
+    options["recipe"] = [list(MARGINS), BATCH_POSITIONS, POSITIONS_MAX, BATCH_MAX, NOISE_SHARE, list(SNR_DB)]
     step, progress, spent, order = 0, 0.0, 0.0, (0, 0)
     log = Log(folder / "log.jsonl")
     checkpoint = folder / "checkpoint.pt"
@@ -311,7 +315,7 @@ def main() -> None:
     parser.add_argument("--rank", type=int, default=24)
     parser.add_argument("--part", choices=["all", "encoder", "decoder"], default="all", help="what is adapted")
     parser.add_argument("--rate", type=float, default=6e-4)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--states-weight", type=float, default=0.3)
     parser.add_argument("--hidden-weight", type=float, default=0.3)
     parser.add_argument("--seconds-max", type=float, default=24.0, help="leave out longer clips")
