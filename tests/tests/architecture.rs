@@ -101,9 +101,12 @@ fn only_the_command_line_and_the_image_name_a_board() {
 }
 
 #[test]
-fn only_the_recogniser_process_knows_whisper() {
-    let expected =
-        ["app/src/recognise/engine.rs", "app/src/recognise/engine/decode.rs", "app/src/recognise/worker.rs"];
+fn only_the_engine_knows_whisper() {
+    let expected = [
+        "app/src/recognise/engine.rs",
+        "app/src/recognise/engine/abort.rs",
+        "app/src/recognise/engine/decode.rs",
+    ];
     // The command line names the crate once more, to quieten its log.
     let files: Vec<_> = files_with("whisper_rs::").into_iter().collect();
     assert_eq!(files, expected);
