@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::recognise::audio::{Pool, Slot, Ticket};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
 use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS};
-use crate::speech::{SpeechDetector, SpeechEvidence};
+use crate::speech::{FRAME_SAMPLES, SpeechDetector, SpeechEvidence};
 use crate::typing::Stopped;
 
 /// From this length on a segment ends at the next pause, so that its text is being made while the speaker goes on.
@@ -47,6 +47,17 @@ const UNSPOKEN_SILENCE_SAMPLES: u64 = 2 * SAMPLE_RATE_HZ as u64;
 /// After the release, silence is certain when it has lasted this long (150 ms: longer than the closure of a stop
 /// consonant within a word).
 const CERTAIN_SILENCE_SAMPLES: u64 = (SAMPLE_RATE_HZ * 15 / 100) as u64;
+/// The last sound before the release that is looked at for the beginning of a word: a word is heard by the detector some
+/// 60 ms after it has begun.
+const ONSET_SAMPLES: usize = SAMPLE_RATE_HZ * 64 / 1000;
+/// What seems to be one gets so much time from the release on, three of the detector's frames, to be known as speech.
+const ONSET_WAIT_SAMPLES: u64 = 3 * FRAME_SAMPLES as u64;
+/// Length of the stretches whose loudness is compared for that: 16 ms, longer than a pitch period.
+const ONSET_WINDOW_SAMPLES: usize = SAMPLE_RATE_HZ * 16 / 1000;
+/// A word stands out from the pause before it by so much power, 10 dB; steady noise varies by less than 3.
+const ONSET_POWER_RATIO: f32 = 10.0;
+/// Mean square of what is no sound at all, -70 dB of full scale.
+const NOTHING_POWER: f32 = 1e-7;
 
 const _: () =
     assert!(CUT_AT_SAMPLES + SAMPLE_RATE_HZ <= SEGMENT_SAMPLES_MAX, "room for the periods of a second");
@@ -125,6 +136,15 @@ pub enum Work {
 }
 
 impl Work {
+    /// Whether it belongs to a dictation that is not over with it.
+    pub fn is_within_dictation(&self) -> bool {
+        match self {
+            Self::Segment(_) | Self::Early(_) | Self::Confirm(..) | Self::Withdraw => true,
+            Self::Finished(_) | Self::Report => false,
+            Self::Undo(_) | Self::Retype | Self::Enter | Self::NextProfile => false,
+        }
+    }
+
     /// Whether the light tells of it as a piece of work.
     pub fn is_counted(&self) -> bool {
         match self {
@@ -174,10 +194,19 @@ struct Dictation {
     slot_start: u64,
     /// Position at which the detector was reset; its own positions count from there.
     detector_start: u64,
-    /// Position and time of the release, once it came.
-    release: Option<(u64, Release)>,
+    /// The release, once it came.
+    release: Option<Released>,
     /// What was handed on early and is neither confirmed nor withdrawn.
     early: Option<Early>,
+}
+
+/// A dictation's release.
+#[derive(Clone, Copy)]
+struct Released {
+    position: u64,
+    /// Silence is not certain before.
+    certain_from: u64,
+    release: Release,
 }
 
 /// A segment that was handed on early.
@@ -269,9 +298,11 @@ impl Segmenter {
 
     /// The button was released at `position`: only the tail is still listened to.
     pub fn stop(&mut self, position: u64, release: Release) {
-        if let Some(dictation) = &mut self.dictation {
-            dictation.release.get_or_insert((position, release));
-        }
+        let Some(dictation) = &mut self.dictation else { return };
+        let silence = self.detector.silence_samples() as usize;
+        let begins = dictation.release.is_none() && word_may_begin(dictation.slot.samples(), silence);
+        let certain_from = position + if begins { ONSET_WAIT_SAMPLES } else { 0 };
+        dictation.release.get_or_insert(Released { position, certain_from, release });
     }
 
     /// Forget the dictation that was begun last, unless it is in its tail: the button meant something else. Whether
@@ -323,9 +354,9 @@ impl Segmenter {
             self.pool.withdraw(early.slot, early.ticket);
             sink(Work::Withdraw);
         }
-        if let Some((released, _)) = dictation.release {
-            let tail_end = released + samples(self.options.tail);
-            let silent = silence >= CERTAIN_SILENCE_SAMPLES && self.position >= released;
+        if let Some(released) = dictation.release {
+            let tail_end = released.position + samples(self.options.tail);
+            let silent = silence >= CERTAIN_SILENCE_SAMPLES && self.position >= released.certain_from;
             if silent || self.position >= tail_end {
                 self.finish(sink);
                 return Ok(true);
@@ -380,8 +411,8 @@ impl Segmenter {
         let evidence = self.detector.take_evidence();
         self.used_until = self.used_until.max(dictation.slot_start + dictation.slot.samples().len() as u64);
         let closed = Instant::now();
-        let release =
-            dictation.release.map_or(Release { at: closed, capture: Duration::ZERO }, |(_, release)| release);
+        let ended = Release { at: closed, capture: Duration::ZERO };
+        let release = dictation.release.map_or(ended, |released| released.release);
         let (number, released) = (dictation.number, release.at);
         self.close(dictation, evidence, closed, sink);
         sink(Work::Finished(Finished { number, released, capture: release.capture, closed }));
@@ -460,12 +491,26 @@ fn segment(
     Segment { slot, speech_end: (stretch.speech_end - stretch.start) as usize, evidence, closed, ticket }
 }
 
+/// Mean square.
+fn power(samples: &[f32]) -> f32 {
+    samples.iter().map(|s| s * s).sum::<f32>() / samples.len() as f32
+}
+
+/// Whether a word may have begun in the last moments of `samples`, which the detector took for the end of a silence of so
+/// many samples: they are much louder than the quietest moment of that silence.
+fn word_may_begin(samples: &[f32], silence: usize) -> bool {
+    let (before, onset) = samples.split_at(samples.len().saturating_sub(ONSET_SAMPLES));
+    let silence = &before[before.len().saturating_sub(silence.saturating_sub(ONSET_SAMPLES))..];
+    let powers = |samples| <[f32]>::chunks_exact(samples, ONSET_WINDOW_SAMPLES).map(power);
+    let Some(quiet) = powers(silence).min_by(f32::total_cmp) else { return false };
+    powers(onset).any(|power| power > ONSET_POWER_RATIO * quiet.max(NOTHING_POWER))
+}
+
 /// The middle of the quietest stretch in the last part of `samples`.
 fn quietest(samples: &[f32]) -> usize {
     let from = samples.len() - QUIET_SEARCH_SAMPLES;
-    let energy = |window: &[f32]| window.iter().map(|s| s * s).sum::<f32>();
     let to = samples.len() - QUIET_LEFT_OVER_SAMPLES;
-    let windows = samples[from..to].chunks_exact(QUIET_WINDOW_SAMPLES).map(energy).enumerate();
+    let windows = samples[from..to].chunks_exact(QUIET_WINDOW_SAMPLES).map(power).enumerate();
     let quietest = windows.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index);
     from + quietest * QUIET_WINDOW_SAMPLES + QUIET_WINDOW_SAMPLES / 2
 }

@@ -227,6 +227,37 @@ fn the_tail_ends_with_certain_silence_and_at_the_latest_after_its_time() {
     assert!(bench.hear(20, true), "the speaker does not stop, the tail does");
 }
 
+/// The detector needs some frames to hear that somebody speaks again.
+#[test]
+fn a_word_that_begins_as_the_button_is_released_is_whole() {
+    for begun_ms in [10, 20, 30, 60] {
+        let mut bench = Bench::new();
+        bench.press().unwrap();
+        bench.hear(1000, true);
+        bench.hear(200, false);
+        bench.hear(begun_ms, true);
+        bench.release();
+        assert!(!bench.hear(200, true), "{begun_ms} ms");
+        bench.hear(1000, false);
+        assert_eq!(bench.delivered.segments, [[span(0, 1000), span(1200, 1400 + begun_ms)].concat()]);
+    }
+}
+
+#[test]
+fn only_what_stands_out_from_the_pause_may_be_a_word() {
+    let hiss =
+        |power: f32, ms: usize| (0..16 * ms).map(move |i| power.sqrt() * [1.0, -1.0, 0.6, -1.2][i % 4]);
+    let may_begin = |pause: f32, end: f32, silence_ms: usize| {
+        let samples: Vec<f32> = hiss(0.1, 500).chain(hiss(pause, 150)).chain(hiss(end, 40)).collect();
+        word_may_begin(&samples, 16 * silence_ms)
+    };
+    assert!(may_begin(1e-5, 1e-3, 190));
+    assert!(!may_begin(1e-5, 5e-5, 190), "a breath of air");
+    assert!(!may_begin(0.0, 1e-7, 190), "hardly a sound");
+    assert!(!may_begin(1e-5, 1e-3, 0), "somebody speaks, as the detector knows");
+    assert!(!word_may_begin(&[], 0));
+}
+
 #[test]
 fn a_press_in_the_tail_begins_where_the_last_dictation_ends() {
     let mut bench = Bench::new();
