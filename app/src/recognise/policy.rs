@@ -100,13 +100,31 @@ impl Guards {
     /// Every one of them.
     pub const ALL: Self = Self { endless: true, unheard: true, doubt: true, twice: true };
 
-    fn trip(self, decoded: &Decoded, text: &str) -> bool {
-        self.endless && decoded.ending != Ending::EndOfText
-            || self.doubt && decoded.mean_logprob < MEAN_LOGPROB_MIN
+    fn judge(self, decoded: &Decoded, text: &str) -> Doubt {
+        if self.endless && decoded.ending != Ending::EndOfText
             || self.unheard && decoded.unheard > UNHEARD_POSITIONS_MAX
             || self.twice && guard::ends_twice(text)
+        {
+            Doubt::Spoilt
+        } else if self.doubt && decoded.mean_logprob < MEAN_LOGPROB_MIN {
+            Doubt::Unsure
+        } else {
+            Doubt::None
+        }
     }
 }
+
+/// How much an attempt is doubted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    /// Not at all.
+    None,
+    /// The words may be others.
+    Unsure,
+    /// Words are missing, or are there that nobody said; the model may well be sure of them.
+    Spoilt,
+}
+
 /// The contexts to try for a segment of so many samples, narrowest first: the trimmed one, one with silence enough for
 /// nearly any decoder to stop in, and the widest; as far as the budget for retries goes.
 fn contexts(samples: usize, decoding: &Decoding) -> impl Iterator<Item = usize> {
@@ -123,11 +141,11 @@ fn contexts(samples: usize, decoding: &Decoding) -> impl Iterator<Item = usize> 
     std::iter::once(first).chain(retries.flatten())
 }
 
-/// Oratype's way: a short context with time stamps, and a wider one when the result is doubtful. If all are, the one that
-/// the model believes in most.
+/// Oratype's way: a short context with time stamps, and a wider one when the result is doubtful. If all are, one that is
+/// not spoilt, and of those the one that the model believes in most.
 pub fn product(engine: &mut Engine, segment: Sound, decoding: &Decoding) -> Result<Transcript, EngineError> {
     let segment = Sound { prompt: if decoding.prompt { segment.prompt } else { &[] }, ..segment };
-    let mut best: Option<Transcript> = None;
+    let mut best: Option<(Doubt, Transcript)> = None;
     let (mut encode, mut decode, mut tries) = (Duration::ZERO, Duration::ZERO, 0);
     for audio_ctx in contexts(segment.samples.len(), decoding) {
         let second_looks = decoding.second_looks.into();
@@ -135,17 +153,23 @@ pub fn product(engine: &mut Engine, segment: Sound, decoding: &Decoding) -> Resu
         (encode, decode, tries) = (encode + decoded.encode, decode + decoded.decode, tries + 1);
         let mut transcript = transcript(engine, &decoded, audio_ctx);
         transcript.withdrawn = decoded.ending == Ending::Withdrawn;
-        transcript.suspect = decoding.guards.trip(&decoded, &transcript.text);
+        let doubt = decoding.guards.judge(&decoded, &transcript.text);
+        transcript.suspect = doubt > Doubt::None;
         let done = transcript.withdrawn || !transcript.suspect;
-        if done || best.as_ref().is_none_or(|best| transcript.mean_logprob > best.mean_logprob) {
-            best = Some(transcript);
+        if done || best.as_ref().is_none_or(|(least, best)| is_better((doubt, &transcript), (*least, best))) {
+            best = Some((doubt, transcript));
         }
         if done {
             break;
         }
     }
-    let best = best.unwrap_or_default();
+    let best = best.map(|(_, best)| best).unwrap_or_default();
     Ok(Transcript { encode, decode, retries: tries - 1, ..best })
+}
+
+/// Whether one attempt is to be taken rather than another.
+fn is_better((doubt, one): (Doubt, &Transcript), (other_doubt, other): (Doubt, &Transcript)) -> bool {
+    doubt < other_doubt || doubt == other_doubt && one.mean_logprob > other.mean_logprob
 }
 
 /// Recognise a moment of silence, so that every weight has been touched before the first word.
@@ -205,6 +229,34 @@ mod tests {
             assert!((2..=3).contains(&tries(samples, "best")), "{samples} samples");
         }
         assert_eq!(tries(5 * SAMPLES_PER_POSITION * 50, "best"), 3);
+    }
+
+    /// A loop is something that the model is sure of, and so is a sentence without its end.
+    #[test]
+    fn of_doubtful_attempts_one_that_lost_its_end_is_the_last_to_be_taken() {
+        let decoded = Decoded {
+            tokens: Vec::new(),
+            ending: Ending::EndOfText,
+            unheard: 0,
+            mean_logprob: -0.2,
+            no_speech_prob: 0.0,
+            encode: Duration::ZERO,
+            decode: Duration::ZERO,
+        };
+        let judge = |decoded: &Decoded, text| Guards::ALL.judge(decoded, text);
+        let loops = Decoded { ending: Ending::Loop, ..decoded.clone() };
+        let lost = Decoded { unheard: UNHEARD_POSITIONS_MAX + 1, mean_logprob: -0.8, ..decoded.clone() };
+        let unsure = Decoded { mean_logprob: -0.8, ..decoded.clone() };
+        assert_eq!(judge(&decoded, "Go on."), Doubt::None);
+        assert_eq!(judge(&unsure, "Go on."), Doubt::Unsure);
+        for spoilt in [judge(&loops, "so"), judge(&lost, "so"), judge(&decoded, "We go on. We go on.")] {
+            assert_eq!(spoilt, Doubt::Spoilt);
+        }
+        let of = |mean_logprob| Transcript { mean_logprob, ..Transcript::default() };
+        assert!(is_better((Doubt::Unsure, &of(-0.9)), (Doubt::Spoilt, &of(-0.1))));
+        assert!(!is_better((Doubt::Spoilt, &of(-0.1)), (Doubt::Unsure, &of(-0.9))));
+        assert!(is_better((Doubt::Unsure, &of(-0.7)), (Doubt::Unsure, &of(-0.9))));
+        assert!(!is_better((Doubt::Spoilt, &of(-0.9)), (Doubt::Spoilt, &of(-0.7))));
     }
 
     #[test]
