@@ -109,9 +109,10 @@ impl Engine {
         };
         let ending = loop {
             let logits = gone_back.as_deref().map_or_else(|| self.state.get_logits(), Ok)?;
-            let place = detour.as_ref().map_or(Place::START, |detour| detour.place);
+            let start = self.phrase_start(&path.tokens);
+            let place = detour.as_ref().map_or(start, |detour| detour.place);
             // Where a phrase may end, another may begin. One that was tried here and given up is not tried again.
-            let next_phrase = self.bias.ends(place).then_some(Place::START);
+            let next_phrase = self.bias.ends(place).then_some(start);
             let places = [Some(place), next_phrase].into_iter().flatten();
             let bonuses = places.flat_map(|place| self.bias.bonuses(place)).filter(|_| gone_back.is_none());
             let sampler = path.sampler.clone();
@@ -143,7 +144,7 @@ impl Engine {
                     continue;
                 }
                 _ if gone_back.is_none() => {
-                    let place = self.bias.step(Place::START, choice.token);
+                    let place = self.bias.step(start, choice.token);
                     detour = place.map(|place| Detour {
                         place,
                         favoured: choice.favoured,
@@ -180,6 +181,15 @@ impl Engine {
             self.step(choice.token as WhisperTokenId, &mut path.past)?;
         };
         Ok((path, ending))
+    }
+
+    /// Where a phrase that follows these text tokens begins.
+    fn phrase_start(&self, tokens: &[WhisperTokenId]) -> Place {
+        let ends_sentence = |&token| {
+            let bytes = self.context.token_to_bytes(token).unwrap_or_default();
+            matches!(bytes.last(), Some(b'.' | b'!' | b'?'))
+        };
+        if tokens.last().is_none_or(ends_sentence) { Place::SENTENCE_START } else { Place::WITHIN_SENTENCE }
     }
 
     /// Whether a token begins a word, or ends one: it is not the rest of the word before it.
