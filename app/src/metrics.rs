@@ -34,8 +34,8 @@ pub struct DictationReport {
     pub segments: u32,
     /// Segments given up because recognisers died of them.
     pub segments_lost: u32,
-    /// The largest audio context used, encoder positions.
-    pub audio_ctx: u32,
+    /// The audio context that each segment's text came from, encoder positions.
+    pub contexts: Vec<u32>,
     /// Recognition attempts thrown away.
     pub retries: u32,
     /// Segments whose text was there, or being made, when they turned out to be complete.

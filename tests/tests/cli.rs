@@ -57,7 +57,9 @@ fn a_benchmark_writes_what_it_measured_and_sums_it_up() {
         assert!(edits(&utterance.reference, line["text"].as_str().unwrap()).edits() <= 1, "{line}");
         let number = |key: &str| line[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {line}"));
         assert!(number("cpu_ms") > 1.0, "{line}");
-        assert!((1.0..=1500.0).contains(&number("audio_ctx")), "{line}");
+        let contexts = line["contexts"].as_array().unwrap();
+        assert!(contexts.iter().all(|context| (1..=1500).contains(&context.as_u64().unwrap())), "{line}");
+        assert_eq!(line["segments"], contexts.len());
         assert!(number("retries") >= 0.0 && number("segments") == 1.0, "{line}");
         assert!(number("release_to_first_key_ms") <= number("release_to_last_key_ms"), "{line}");
         assert!(number("endpoint_ms") <= number("release_to_first_key_ms"), "{line}");
@@ -104,7 +106,10 @@ fn the_whole_window_can_be_benchmarked() {
     let Some(dictation) = Dictation::needs() else { return };
     let folder = folder_for_test();
     let (summary, lines) = bench(&dictation, folder.path(), &["--pace", "fast", "--engine", "full-context"]);
-    assert!(lines.iter().all(|line| line["audio_ctx"] == 1500 && line["retries"] == 0), "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line["contexts"] == serde_json::json!([1500]) && line["retries"] == 0),
+        "{lines:?}"
+    );
     assert!(figure(&summary, "WER") < 10.0, "{summary}");
 }
 

@@ -30,8 +30,8 @@ pub struct UtteranceResult {
     pub release_to_first_key_ms: Option<f64>,
     /// From the release of the button to the last key press the computer sees, in milliseconds.
     pub release_to_last_key_ms: Option<f64>,
-    /// The largest audio context used, in encoder positions of 20 ms.
-    pub audio_ctx: Option<u32>,
+    /// The audio context that the text of each segment came from, in encoder positions of 20 ms.
+    pub contexts: Option<Vec<u32>>,
     /// Recognitions that were done again, over all segments.
     pub retries: Option<u32>,
     /// Segments that the utterance was recognised in.
@@ -233,6 +233,8 @@ pub struct Summary {
     pub peak_rss: Option<PeakRss>,
     /// What happened to segments, when it was counted.
     pub segments: Option<Segments>,
+    /// Audio contexts of the segments, in encoder positions, when they were noted.
+    pub contexts: Option<Distribution>,
     /// The rows of the table of times in milliseconds; a quantity that was never measured is left out.
     pub times_ms: Vec<(&'static str, Distribution)>,
 }
@@ -268,6 +270,9 @@ impl Summary {
             rtf: (timed_s > 0.0).then(|| cpu_ms / 1000.0 / timed_s),
             peak_rss,
             segments: Segments::of(results),
+            contexts: Distribution::of(
+                results.iter().filter_map(|result| result.contexts.as_ref()).flatten().map(|&c| f64::from(c)),
+            ),
             times_ms: times
                 .into_iter()
                 .filter_map(|(name, time)| Some((name, Distribution::of(results.iter().filter_map(time))?)))
@@ -304,6 +309,13 @@ impl fmt::Display for Summary {
                 f,
                 "{:<22}{all:>9}   {retries} retries; {early_hits} begun early, {early_wasted} more in vain",
                 "segments"
+            )?;
+        }
+        if let Some(Distribution { mean, p50, p95, .. }) = self.contexts {
+            writeln!(
+                f,
+                "{:<22}{mean:>9.0}   encoder positions; half of them up to {p50}, 95 % up to {p95}",
+                "context"
             )?;
         }
         if !self.times_ms.is_empty() {
@@ -354,6 +366,7 @@ mod tests {
         let rss = PeakRss { app_mb: 10.0, worker_mb: 80.5 };
         (results[0].segments, results[1].segments) = (Some(1), Some(2));
         (results[1].retries, results[1].early_hits, results[1].early_wasted) = (Some(3), Some(1), Some(4));
+        (results[0].contexts, results[1].contexts) = (Some(vec![208]), Some(vec![400, 1024]));
         let expected = "\
 utterances                    2   1 without an error
 words                         5   0 substituted, 1 deleted, 0 inserted
@@ -362,6 +375,7 @@ audio                       4.0 s
 RTF                       0.050   CPU time of all threads / audio
 peak RSS                   90.5 MB app 10.0, worker 80.5
 segments                      3   3 retries; 1 begun early, 4 more in vain
+context                     544   encoder positions; half of them up to 400, 95 % up to 1024
 
 ms                         n     mean      p50      p95      p99
 CPU per utterance          2    100.0    100.0    100.0    100.0
@@ -393,7 +407,7 @@ release to last key        1    250.0    250.0    250.0    250.0
             "cpu_ms",
             "release_to_first_key_ms",
             "release_to_last_key_ms",
-            "audio_ctx",
+            "contexts",
             "retries",
             "segments",
             "early_hits",
@@ -440,10 +454,10 @@ release to last key        1    250.0    250.0    250.0    250.0
 
     proptest! {
         #[test]
-        fn results_survive_the_file(text in "\\PC{0,20}\n?", ms in proptest::option::of((0..1_000_000u32).prop_map(|eighths| f64::from(eighths) / 8.0)), ctx: Option<u32>) {
+        fn results_survive_the_file(text in "\\PC{0,20}\n?", ms in proptest::option::of((0..1_000_000u32).prop_map(|eighths| f64::from(eighths) / 8.0)), contexts: Option<Vec<u32>>) {
             let mut written = result("a", "x", &text);
             written.stages.type_ms = ms;
-            written.audio_ctx = ctx;
+            written.contexts = contexts;
             let mut line = Vec::new();
             written.write_line(&mut line).unwrap();
             let read: UtteranceResult = serde_json::from_slice(&line).unwrap();

@@ -251,7 +251,7 @@ fn result_of(utterance: &Utterance, report: &DictationReport, cpu: Duration) -> 
         cpu_ms: ms(cpu),
         release_to_first_key_ms: report.release_to_first_key.and_then(ms),
         release_to_last_key_ms: report.release_to_last_key.and_then(ms),
-        audio_ctx: Some(report.audio_ctx),
+        contexts: Some(report.contexts.clone()),
         retries: Some(report.retries),
         segments: Some(report.segments),
         early_hits: Some(report.early_hits),

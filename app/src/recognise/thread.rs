@@ -249,7 +249,7 @@ impl RecogniseThread<'_> {
             }
         };
         report.segments += 1;
-        report.audio_ctx = report.audio_ctx.max(transcript.audio_ctx);
+        report.contexts.push(transcript.audio_ctx);
         report.retries += transcript.retries;
         report.encode += transcript.encode;
         report.decode += transcript.decode;
