@@ -30,7 +30,7 @@ use crate::metrics::DictationReport;
 use crate::recognise::audio::Pool;
 use crate::recognise::protocol::{Engine, Prompt};
 use crate::recognise::supervisor::{Caller, RecogniseError, RecogniserStats, Supervisor, SupervisorOptions};
-use crate::recognise::thread::{InProfile, RecogniseThread};
+use crate::recognise::thread::{Held, InProfile, RecogniseThread};
 use crate::report::About;
 use crate::settings::Settings;
 use crate::sizes::{JOBS_QUEUED, WORK_QUEUED};
@@ -175,6 +175,7 @@ impl Pipeline {
             let (status, stop) = (Arc::clone(&status), Arc::clone(&stop));
             let (clock, alive, about) = (parts.clock, liveness.enter(Role::Recognise), parts.about);
             let (interrupt, undo_within) = (Arc::clone(&interrupt), settings.typing.undo_within);
+            let at_release = settings.dictation.typed == "at-release";
             spawn("recognise", move || {
                 let caller = Caller { alive: &alive, stop: &stop, clock: &*clock };
                 let thread = RecogniseThread {
@@ -182,6 +183,7 @@ impl Pipeline {
                     profiles,
                     composer,
                     ends: VecDeque::new(),
+                    held: Held::new(at_release),
                     undo_within,
                     prompt: Prompt::new(),
                     about,

@@ -148,11 +148,17 @@ fn more_than_a_minute_of_speech_is_typed_whole() {
     assert!(speech.samples.len() > 60 * 16_000, "{} s", speech.samples.len() / 16_000);
     let long = speech.write(folder.path().join("long.wav"), Encoding::Int(16), 1);
 
-    let typed = run(dictation.run_args(&["--pace", "fast"], &[long])).success();
+    let typed = run(dictation.run_args(&["--pace", "fast"], std::slice::from_ref(&long))).success();
     assert_eq!(typed.lines().count(), 1);
     let reference = said.map(|utterance| utterance.reference.as_str()).join(" ");
     let words = reference.split_whitespace().count();
     assert_said(&reference, &typed, words / 10);
+
+    // Typed at the end, it is the same.
+    let settings = folder.path().join("oratype.toml");
+    fs::write(&settings, "[dictation]\ntyped = \"at-release\"\n").unwrap();
+    let options = ["--pace", "fast", "--settings", settings.to_str().unwrap()];
+    assert_eq!(run(dictation.run_args(&options, &[long])).success(), typed);
 }
 
 #[test]

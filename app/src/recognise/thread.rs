@@ -55,6 +55,8 @@ pub struct RecogniseThread<'a> {
     pub composer: Composer,
     /// Ends of dictations that were not told yet, because more of their text may come. None at the start.
     pub ends: VecDeque<Job>,
+    /// What waits for the end of the dictation.
+    pub held: Held,
     /// What was typed longer ago is not taken back; zero for no limit.
     pub undo_within: Duration,
     /// How the text of this dictation ends so far. Empty at the start.
@@ -67,6 +69,26 @@ pub struct RecogniseThread<'a> {
     pub status: &'a Status,
     /// Marks the thread's life while it waits for the recogniser.
     pub caller: &'a Caller<'a>,
+}
+
+/// What is to be done when the dictation is over, for a speaker who wants nothing typed before.
+#[derive(Default)]
+pub struct Held {
+    at_release: bool,
+    actions: Vec<Action>,
+}
+
+impl Held {
+    /// Nothing waits yet, and nothing ever does unless all is to be typed `at_release`.
+    pub fn new(at_release: bool) -> Self {
+        Self { at_release, actions: Vec::new() }
+    }
+
+    /// What is to be done now, in order, when there is this more to be done. `goes_on`: the dictation is not over.
+    fn due(&mut self, actions: Vec<Action>, goes_on: bool) -> Vec<Action> {
+        self.actions.extend(actions);
+        if self.at_release && goes_on { Vec::new() } else { std::mem::take(&mut self.actions) }
+    }
 }
 
 /// The type thread has ended.
@@ -86,6 +108,7 @@ impl RecogniseThread<'_> {
         while let Some(work) = self.next(work, jobs) {
             // The listen thread counts these as work; what becomes of them is counted by itself.
             let is_counted = work.is_counted();
+            let goes_on = work.is_within_dictation();
             self.forget_old();
             let actions = match work {
                 Work::Segment(segment) => {
@@ -145,6 +168,7 @@ impl RecogniseThread<'_> {
                 Work::Enter => self.composer.entered(),
                 Work::NextProfile => self.composer.next_profile(),
             };
+            let actions = self.held.due(actions, goes_on);
             // Without a keyboard nobody needs text any more.
             if self.act(actions, jobs).is_err() {
                 return lost;
@@ -154,6 +178,7 @@ impl RecogniseThread<'_> {
             }
         }
         let actions = self.composer.time_is_up();
+        let actions = self.held.due(actions, false);
         // At the end nobody misses what cannot be typed any more but the type thread, which counts it.
         let _ = self.act(actions, jobs);
         lost
@@ -313,6 +338,7 @@ mod tests {
             profiles,
             composer: Composer::new(&settings),
             ends: VecDeque::new(),
+            held: Held::default(),
             undo_within: Duration::ZERO,
             prompt: Prompt::new(),
             about: About::default(),
@@ -336,6 +362,17 @@ mod tests {
         status.set_ready();
         status.set_lacking(Cause::Recogniser, false);
         assert_eq!(status.light(Duration::ZERO), Light::Profile(3));
+    }
+
+    #[test]
+    fn what_is_held_comes_in_its_order_at_the_end_of_the_dictation() {
+        let (first, second) = (vec![Action::Erase(1)], vec![Action::Enter]);
+        let mut held = Held::new(true);
+        assert_eq!(held.due(first.clone(), true), []);
+        assert_eq!(held.due(Vec::new(), true), []);
+        assert_eq!(held.due(second.clone(), false), [first.clone(), second].concat());
+        assert_eq!(held.due(Vec::new(), false), []);
+        assert_eq!(Held::new(false).due(first.clone(), true), first);
     }
 
     /// The words that are spoken next are decoded, and typed, as the profile says.

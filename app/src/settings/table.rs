@@ -167,6 +167,9 @@ settings! {
     dictation: Dictation {
         /// A dictation begun with a tap ends by itself after this much silence. 0: never.
         "end_after_silence_s" end_after_silence: Duration = Duration::from_secs(10), Seconds(0..=300);
+        /// When the words of a dictation with pauses are typed. "at-pauses": as soon as they are recognised, while you
+        /// still speak. "at-release": all of them at its end.
+        "typed" typed: String = "at-pauses".into(), OneOf(&["at-pauses", "at-release"]);
         /// Type a space between one dictation and the next.
         "space_between" space_between: bool = true, Switch();
         /// The profile to begin with: "prose", "code", "chat" or one of your own; see the end of this file.

@@ -26,6 +26,7 @@ quadruple_tap = "retype"
 gpio = 27
 [dictation]
 end_after_silence_s = 0
+typed = "at-release"
 space_between = false
 profile = "notes"
 [text]
@@ -118,6 +119,7 @@ fn every_key_reaches_its_field() {
         usb: Usb { udc: "dummy_udc.0".into() },
         dictation: Dictation {
             end_after_silence: Duration::ZERO,
+            typed: "at-release".into(),
             space_between: false,
             profile: "notes".into(),
         },
