@@ -24,21 +24,23 @@ class Tensor(NamedTuple):
     data: bytes
 
 
-def tensors_offset(model: bytes) -> int:
-    """Where the tensors begin: behind header, mel filters and vocabulary."""
+def vocabulary(model: bytes) -> tuple[list[bytes], int]:
+    """The bytes of each token, and where the tensors begin: behind header, mel filters and vocabulary."""
     offset = 12 * 4
     rows, columns = struct.unpack_from("<2i", model, offset)
     offset += 8 + 4 * rows * columns
-    (words,) = struct.unpack_from("<i", model, offset)
+    (count,) = struct.unpack_from("<i", model, offset)
     offset += 4
-    for _ in range(words):
+    tokens = []
+    for _ in range(count):
         (length,) = struct.unpack_from("<i", model, offset)
         offset += 4 + length
-    return offset
+        tokens.append(model[offset - length : offset])
+    return tokens, offset
 
 
 def tensors(model: bytes) -> Iterator[Tensor]:
-    offset = tensors_offset(model)
+    _, offset = vocabulary(model)
     while offset < len(model):
         rank, name_length, kind = struct.unpack_from("<3i", model, offset)
         offset += 12
@@ -69,7 +71,7 @@ def weight_bytes(model: bytes) -> tuple[int, int]:
 
 def to_f16(model: bytes) -> bytes:
     """The same model with its 8-bit tensors in f16."""
-    offset = tensors_offset(model)
+    _, offset = vocabulary(model)
     out = [model[:FILE_TYPE_OFFSET], struct.pack("<i", 1), model[FILE_TYPE_OFFSET + 4 : offset]]
     for tensor in tensors(model):
         kind, data = tensor.kind, tensor.data
