@@ -2,7 +2,8 @@
 
 Differences are paired, recording by recording, against the stock model's full context. The intervals are 95 %
 bootstrap percentiles over speakers (noisy: over texts), because what one speaker says is not independent; where there
-are fewer than six, over recordings, and hold for these voices only.
+are fewer than six, over recordings, and hold for these voices only. Errors are those of recordings that were measured
+at the stock model's full context too; texts that were cut are counted in all.
 """
 
 import argparse
@@ -71,7 +72,7 @@ def main_table(found: Table, rows: dict[str, dict]) -> list[str]:
         base = found[name, *STOCK_FULL]
         for model in ("stock", "adapted"):
             for margin in MARGINS:
-                here = found[name, model, margin]
+                here = {i: result for i, result in found[name, model, margin].items() if i in base}
                 if not here:
                     continue
                 clusters = [rows[i]["speaker"] for i in here]
@@ -100,7 +101,7 @@ def by_length(found: Table, rows: dict[str, dict]) -> list[str]:
                 (result, found[name, *STOCK_FULL][i])
                 for name in LENGTH_SETS
                 for i, result in found[name, model, margin].items()
-                if low <= float(rows[i]["duration_s"]) < high
+                if i in found[name, *STOCK_FULL] and low <= float(rows[i]["duration_s"]) < high
             ]
             count = len(pairs)
             errors = np.array([[here.errors, base.errors, here.words] for here, base in pairs]).reshape(-1, 3)
@@ -116,6 +117,8 @@ def worst(found: Table) -> list[str]:
     for name in SETS:
         base = found[name, *STOCK_FULL]
         for i, here in found[name, "adapted", SHORT].items():
+            if i not in base:
+                continue
             entry = (here.errors - base[i].errors, name, base[i].text, here.text)
             key = i.split("-")[-1]
             if entry[0] > 0 and entry > lost.get(key, (0,)):
@@ -166,6 +169,19 @@ def read_log(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def training(path: Path) -> list[str]:
+    """What a training came to, with its curve; nothing where its log is not at hand."""
+    if not path.exists():
+        return []
+    log = read_log(path)
+    draw_training(log, HERE / "training.svg")
+    first, last = log[0], log[-1]
+    return [
+        f"Trained on {first['clips']} clips ({first['hours']:.1f} h), {last['step']} steps. KL divergence per token from the stock model's full context, {first['validation_clips']} validation clips, by margin: {first['validation']} before, {last['validation']} after.",  # fmt: skip
+        "", "![validation](training.svg)", "",
+    ]  # fmt: skip
+
+
 def ablations(cache: Path) -> list[str]:
     """Short runs that differ in one thing each."""
     logs = {path.parent.name: read_log(path) for path in sorted((cache / "ablation").glob("*/log.jsonl"))}
@@ -210,18 +226,14 @@ def main() -> None:
         for result in evaluate.read_results(evaluate.results_of(cache, model, getattr(arguments, model))):
             if result.id in rows and rows[result.id]["hash"] == result.hash:
                 found[result.set, model, result.margin][result.id] = result
-    log = read_log(cache / arguments.name / "log.jsonl")
     draw_margins(found, HERE / "margins.svg")
-    draw_training(log, HERE / "training.svg")
     counts = {
         model: [result.ending != "EndOfText" for (_, m, margin), results in found.items() if m == model and margin != "full" for result in results.values()]  # fmt: skip
         for model in ("stock", "adapted")
     }
-    first, last = log[0], log[-1]
     words = {name: sum(r.words for r in found[name, *STOCK_FULL].values()) for name in SETS}
     text = [
-        f"Trained on {first['clips']} clips ({first['hours']:.1f} h), {last['step']} steps. KL divergence per token from the stock model's full context, {first['validation_clips']} validation clips, by margin: {first['validation']} before, {last['validation']} after.",  # fmt: skip
-        "", "![validation](training.svg)", "",
+        *training(cache / arguments.name / "log.jsonl"),
         *ablations(cache),
         "Texts that were cut, because they looped or grew too long, of all recognitions at short contexts: "
         + "; ".join(f"{model} {sum(cut)} of {len(cut)}" for model, cut in counts.items()) + ".", "",
