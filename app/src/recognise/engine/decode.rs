@@ -126,7 +126,6 @@ impl Engine {
             if let Some((token, behind)) = choice.runner_up
                 && behind <= HESITATION_MAX
                 && doubts.max > 0
-                && gone_back.is_none()
                 && !detour.as_ref().is_some_and(|on| on.favoured)
                 && self.is_another_word(choice.token, token)
             {
@@ -139,7 +138,7 @@ impl Engine {
                 }
                 (Some(on), None) if on.favoured && !(is_whole && self.begins_word(choice.token)) => {
                     path = on.turn.before;
-                    doubts.forget_behind(path.past);
+                    doubts.forget_from(path.past);
                     gone_back = Some(on.turn.logits);
                     continue;
                 }
@@ -294,14 +293,14 @@ impl Doubts {
         Some(self.places.remove(last).turn)
     }
 
-    /// Decoding has gone back to where so many tokens had been fed.
-    fn forget_behind(&mut self, past: usize) {
-        self.places.retain(|doubt| doubt.turn.before.past <= past);
+    /// Decoding has gone back to where so many tokens had been fed, and decides anew there.
+    fn forget_from(&mut self, past: usize) {
+        self.places.retain(|doubt| doubt.turn.before.past < past);
     }
 
     /// From this token on the text has become another, with doubts of its own.
     fn replace_from(&mut self, past: usize, later: Self) {
-        self.places.retain(|doubt| doubt.turn.before.past < past);
+        self.forget_from(past);
         later.places.into_iter().for_each(|doubt| self.add(doubt));
     }
 }
@@ -381,7 +380,7 @@ mod tests {
         known.replace_from(20, doubts([(0.3, 25)]));
         assert_eq!(places(known), [25, 10]);
         let mut known = doubts([(0.1, 30), (0.2, 10)]);
-        known.forget_behind(10);
+        known.forget_from(30);
         assert_eq!(places(known), [10]);
     }
 }
