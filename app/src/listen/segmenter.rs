@@ -11,11 +11,19 @@
 //! As soon as the speaker falls silent, what would be the segment if it ended here is handed on as [`Work::Early`]. If
 //! nothing more is said it is confirmed, else withdrawn. Both are the same samples, so the text does not depend on it.
 
+mod history;
+mod loudness;
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
+
+use history::History;
+use loudness::{QUIET_SEARCH_SAMPLES, quietest, word_may_begin};
 
 use crate::recognise::audio::{Pool, Slot, Ticket};
 use crate::recognise::engine::SAMPLE_RATE_HZ;
-use crate::sizes::{HISTORY_SAMPLES, SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS};
+use crate::sizes::{SEGMENT_SAMPLES_MAX, SEGMENT_SLOTS};
 use crate::speech::{FRAME_SAMPLES, SpeechDetector, SpeechEvidence};
 use crate::typing::Stopped;
 
@@ -26,16 +34,10 @@ const CUT_FROM_SAMPLES: usize = 12 * SAMPLE_RATE_HZ;
 const PAUSE_SAMPLES: u64 = (SAMPLE_RATE_HZ / 2) as u64;
 /// No segment is longer: it must fit a slot, with room for the periods that come before a slot is free.
 const CUT_AT_SAMPLES: usize = 15 * SAMPLE_RATE_HZ;
-/// Without a pause, the quietest place is looked for in this last part of the segment,
-const QUIET_SEARCH_SAMPLES: usize = 8 * SAMPLE_RATE_HZ;
-/// but not in its last second: what is left over must be long enough to be known as speech.
-const QUIET_LEFT_OVER_SAMPLES: usize = SAMPLE_RATE_HZ;
-/// Length of the stretch whose loudness counts there: shorter than a syllable, longer than a pitch period.
-const QUIET_WINDOW_SAMPLES: usize = SAMPLE_RATE_HZ / 20;
 /// Silence kept before the speech of a segment. A word that the detector hears late is within it.
 const EDGE_BEFORE_SAMPLES: usize = SAMPLE_RATE_HZ / 2;
-/// Silence kept behind it: a quarter of a second, in which a word dies away. Half a pause at most, so that a cut in the
-/// middle of one leaves it whole.
+/// Silence kept behind it: a quarter of a second, in which a word dies away. Half a pause at most, so that as much is left
+/// before the next word.
 const EDGE_AFTER_SAMPLES: usize = SAMPLE_RATE_HZ / 4;
 /// After so much silence the open segment is recognised early: when all of it that would be kept is there.
 const EARLY_SILENCE_SAMPLES: u64 = EDGE_AFTER_SAMPLES as u64;
@@ -47,17 +49,8 @@ const UNSPOKEN_SILENCE_SAMPLES: u64 = 2 * SAMPLE_RATE_HZ as u64;
 /// After the release, silence is certain when it has lasted this long (150 ms: longer than the closure of a stop
 /// consonant within a word).
 const CERTAIN_SILENCE_SAMPLES: u64 = (SAMPLE_RATE_HZ * 15 / 100) as u64;
-/// The last sound before the release that is looked at for the beginning of a word: a word is heard by the detector some
-/// 60 ms after it has begun.
-const ONSET_SAMPLES: usize = SAMPLE_RATE_HZ * 64 / 1000;
 /// What seems to be one gets so much time from the release on, three of the detector's frames, to be known as speech.
 const ONSET_WAIT_SAMPLES: u64 = 3 * FRAME_SAMPLES as u64;
-/// Length of the stretches whose loudness is compared for that: 16 ms, longer than a pitch period.
-const ONSET_WINDOW_SAMPLES: usize = SAMPLE_RATE_HZ * 16 / 1000;
-/// A word stands out from the pause before it by so much power, 10 dB; steady noise varies by less than 3.
-const ONSET_POWER_RATIO: f32 = 10.0;
-/// Mean square of what is no sound at all, -70 dB of full scale.
-const NOTHING_POWER: f32 = 1e-7;
 
 const _: () =
     assert!(CUT_AT_SAMPLES + SAMPLE_RATE_HZ <= SEGMENT_SAMPLES_MAX, "room for the periods of a second");
@@ -336,9 +329,10 @@ impl Segmenter {
         self.position += samples.len() as u64;
         let Some(dictation) = &mut self.dictation else { return Ok(false) };
         if dictation.slot.append(samples) < samples.len() {
-            // The slot is full and no other was free when it should have been cut.
+            let is_tail = dictation.release.is_some();
             self.finish(sink);
-            return Err(NoRoom);
+            // What of the tail does not fit is left out. Else no other slot was free when it should have been cut.
+            return if is_tail { Ok(true) } else { Err(NoRoom) };
         }
         self.detector.push(samples);
         self.settle(latched, sink)
@@ -378,7 +372,8 @@ impl Segmenter {
             dictation.slot.discard_front(forgotten);
             dictation.slot_start += forgotten as u64;
         } else if length >= CUT_FROM_SAMPLES && silence >= PAUSE_SAMPLES {
-            self.cut(length - (silence / 2) as usize, sink)?;
+            // What is left of the silence goes on in the next segment, as long as nobody speaks.
+            self.cut(length - silence as usize + EDGE_AFTER_SAMPLES, sink)?;
         } else if length >= CUT_AT_SAMPLES {
             let at = quietest(dictation.slot.samples());
             self.cut(at, sink)?;
@@ -490,66 +485,3 @@ fn segment(
     slot.hand_over();
     Segment { slot, speech_end: (stretch.speech_end - stretch.start) as usize, evidence, closed, ticket }
 }
-
-/// Mean square.
-fn power(samples: &[f32]) -> f32 {
-    samples.iter().map(|s| s * s).sum::<f32>() / samples.len() as f32
-}
-
-/// Whether a word may have begun in the last moments of `samples`, which the detector took for the end of a silence of so
-/// many samples: they are much louder than the quietest moment of that silence.
-fn word_may_begin(samples: &[f32], silence: usize) -> bool {
-    let (before, onset) = samples.split_at(samples.len().saturating_sub(ONSET_SAMPLES));
-    let silence = &before[before.len().saturating_sub(silence.saturating_sub(ONSET_SAMPLES))..];
-    let powers = |samples| <[f32]>::chunks_exact(samples, ONSET_WINDOW_SAMPLES).map(power);
-    let Some(quiet) = powers(silence).min_by(f32::total_cmp) else { return false };
-    powers(onset).any(|power| power > ONSET_POWER_RATIO * quiet.max(NOTHING_POWER))
-}
-
-/// The middle of the quietest stretch in the last part of `samples`.
-fn quietest(samples: &[f32]) -> usize {
-    let from = samples.len() - QUIET_SEARCH_SAMPLES;
-    let to = samples.len() - QUIET_LEFT_OVER_SAMPLES;
-    let windows = samples[from..to].chunks_exact(QUIET_WINDOW_SAMPLES).map(power).enumerate();
-    let quietest = windows.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index);
-    from + quietest * QUIET_WINDOW_SAMPLES + QUIET_WINDOW_SAMPLES / 2
-}
-
-/// The most recent sound, for the pre-roll.
-struct History {
-    ring: Box<[f32; HISTORY_SAMPLES]>,
-    next: usize,
-    /// Samples ever pushed.
-    pushed: u64,
-}
-
-impl History {
-    fn new() -> Self {
-        Self { ring: Box::new([0.0; HISTORY_SAMPLES]), next: 0, pushed: 0 }
-    }
-
-    fn push(&mut self, samples: &[f32]) {
-        self.pushed += samples.len() as u64;
-        let recent = &samples[samples.len().saturating_sub(HISTORY_SAMPLES)..];
-        let (to_end, around) = recent.split_at(recent.len().min(HISTORY_SAMPLES - self.next));
-        self.ring[self.next..self.next + to_end.len()].copy_from_slice(to_end);
-        self.ring[..around.len()].copy_from_slice(around);
-        self.next = (self.next + recent.len()) % HISTORY_SAMPLES;
-    }
-
-    /// Copy positions `from..to` to `slot`, as far back as is remembered. Returns the first position copied.
-    fn copy_from(&self, from: u64, to: u64, slot: &mut Slot) -> u64 {
-        let oldest = self.pushed.saturating_sub(HISTORY_SAMPLES as u64);
-        let from = from.clamp(oldest, to);
-        let count = (to - from) as usize;
-        let begin = (self.next + HISTORY_SAMPLES - count) % HISTORY_SAMPLES;
-        let (older, newer) = (&self.ring[begin..], &self.ring[..begin]);
-        let older = &older[..older.len().min(count)];
-        slot.append(older);
-        slot.append(&newer[..count - older.len()]);
-        from
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -244,21 +244,6 @@ fn a_word_that_begins_as_the_button_is_released_is_whole() {
 }
 
 #[test]
-fn only_what_stands_out_from_the_pause_may_be_a_word() {
-    let hiss =
-        |power: f32, ms: usize| (0..16 * ms).map(move |i| power.sqrt() * [1.0, -1.0, 0.6, -1.2][i % 4]);
-    let may_begin = |pause: f32, end: f32, silence_ms: usize| {
-        let samples: Vec<f32> = hiss(0.1, 500).chain(hiss(pause, 150)).chain(hiss(end, 40)).collect();
-        word_may_begin(&samples, 16 * silence_ms)
-    };
-    assert!(may_begin(1e-5, 1e-3, 190));
-    assert!(!may_begin(1e-5, 5e-5, 190), "a breath of air");
-    assert!(!may_begin(0.0, 1e-7, 190), "hardly a sound");
-    assert!(!may_begin(1e-5, 1e-3, 0), "somebody speaks, as the detector knows");
-    assert!(!word_may_begin(&[], 0));
-}
-
-#[test]
 fn a_press_in_the_tail_begins_where_the_last_dictation_ends() {
     let mut bench = Bench::new();
     bench.press().unwrap();
@@ -378,6 +363,33 @@ fn only_a_latched_dictation_ends_by_silence() {
     bench.latched = true;
     assert!(bench.hear(10_000, false));
     assert_eq!((bench.delivered.segments, bench.delivered.finished), (vec![span(0, 1000)], 1));
+}
+
+/// Also where a segment is cut in that silence.
+#[test]
+fn a_latched_dictation_ends_in_time_however_long_it_was() {
+    for spoken_ms in (1000..=15_000).step_by(1000) {
+        let mut bench = Bench::new();
+        bench.latched = true;
+        bench.press().unwrap();
+        bench.hear(spoken_ms, true);
+        assert!(!bench.hear(9_700, false), "{spoken_ms} ms");
+        assert!(bench.hear(600, false), "{spoken_ms} ms");
+        let heard: Vec<u64> = bench.delivered.segments.concat();
+        assert_eq!((heard, bench.delivered.finished), (span(0, spoken_ms), 1), "{spoken_ms} ms");
+    }
+}
+
+#[test]
+fn a_tail_that_does_not_fit_ends_the_dictation_and_no_more() {
+    let tail = Duration::from_millis(1500);
+    let mut bench = Bench::with(SegmenterOptions { tail, ..options() });
+    bench.press().unwrap();
+    bench.hear(14_900, true);
+    bench.release();
+    assert!(bench.hear(1500, true));
+    assert_eq!((bench.delivered.segments.len(), bench.delivered.finished), (1, 1));
+    assert!(bench.delivered.segments[0].starts_with(&span(0, 15_900)));
 }
 
 #[test]
