@@ -72,6 +72,13 @@ pub struct KeyPress {
 }
 
 impl KeyPress {
+    /// Whether another key than Shift is to be held.
+    #[must_use]
+    pub const fn holds_more_than_shift(self) -> bool {
+        const SHIFT: u8 = 0x22;
+        self.modifiers & !SHIFT != 0 || self.hold != 0
+    }
+
     /// From an entry of a page.
     fn unpacked(entry: u16) -> Option<Self> {
         let (usage, held) = ((entry & 0xff) as u8, usize::from(entry >> 8 & 0x3f));
@@ -121,10 +128,15 @@ impl Layout {
 
     /// The keys that type `c`, one after the other: none where the layout cannot, two where the first is a dead key.
     pub fn presses(self, c: char) -> impl Iterator<Item = KeyPress> + use<> {
-        let (first, second) = match self.press(c) {
-            Some(press) if !is_dead_key(c) => (Some(press), None),
-            _ => self.composed(c).unzip(),
+        let own = self.press(c).filter(|_| !is_dead_key(c));
+        let is_plain = |press: KeyPress| !press.holds_more_than_shift();
+        // On AltGr, other hosts than XKB's may have something else (Windows, on `us:intl`), but not on a dead key.
+        let composed = match own {
+            Some(press) if is_plain(press) || !c.is_ascii() => None,
+            Some(_) => self.composed(c).filter(|(dead, base)| is_plain(*dead) && is_plain(*base)),
+            None => self.composed(c),
         };
+        let (first, second) = composed.map_or((own, None), |(dead, base)| (Some(dead), Some(base)));
         first.into_iter().chain(second)
     }
 

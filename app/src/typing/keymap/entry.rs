@@ -57,6 +57,11 @@ impl UnicodeEntry {
         METHODS.get(index).copied()
     }
 
+    /// Whether the host is Windows.
+    pub(super) const fn is_of_windows(self) -> bool {
+        matches!(self, Self::Windows | Self::WindowsHex)
+    }
+
     /// Whether it reaches `c` on that layout.
     pub(super) fn enters(self, c: char, layout: Layout) -> bool {
         self.strokes(c, layout).is_some()

@@ -227,9 +227,13 @@ impl Keymap {
 
     /// The strokes of one character that appears.
     fn keys(&self, c: char) -> Strokes {
-        let mut strokes: Strokes = self.layout.presses(c).map(Stroke::from).collect();
-        if strokes.is_empty() {
-            strokes = self.entry.strokes(c, self.layout).unwrap_or_default();
+        let presses = || self.layout.presses(c);
+        let mut strokes: Strokes = presses().map(Stroke::from).collect();
+        // XKB has more on AltGr than Windows, which may have something else there.
+        let is_doubtful =
+            self.entry.is_of_windows() && !c.is_ascii() && presses().any(KeyPress::holds_more_than_shift);
+        if strokes.is_empty() || is_doubtful {
+            strokes = self.entry.strokes(c, self.layout).unwrap_or(strokes);
         }
         if strokes.is_empty() {
             // The key that every layout has.

@@ -37,6 +37,27 @@ fn what_is_not_on_the_layout_gets_the_documented_stand_in() {
     }
 }
 
+/// Windows has nothing of XKB's on AltGr and the semicolon of "gb", and an acute accent on the quotation mark of "us:intl".
+#[test]
+fn what_windows_may_have_elsewhere_is_typed_another_way() {
+    let strokes = |layout, entry, c| keymap(layout, entry).strokes(c).collect::<std::vec::Vec<_>>();
+    for c in ['é', '½', '©'] {
+        let entered = strokes("us", UnicodeEntry::Windows, c);
+        assert_eq!(strokes("gb", UnicodeEntry::Windows, c), entered, "{c}");
+        assert!(strokes("gb", UnicodeEntry::None, c) != entered, "{c}");
+    }
+    for (c, dead) in [('\'', '\''), ('"', '"'), ('`', '`'), ('~', '~'), ('^', '^')] {
+        let plain = strokes("us", UnicodeEntry::None, dead)[0];
+        let typed = strokes("us:intl", UnicodeEntry::Windows, c);
+        assert_eq!(
+            typed.iter().map(|stroke| stroke.usage).collect::<std::vec::Vec<_>>(),
+            [plain.usage, usage::SPACE],
+            "{c}"
+        );
+        assert_eq!(typed[0].modifiers, plain.modifiers, "{c}");
+    }
+}
+
 #[test]
 fn a_layout_types_its_own_characters() {
     let cases = [
