@@ -83,6 +83,28 @@ fn listed_words_are_recognised_more_readily() {
     let without = right(&["--pace", "fast"]);
     let with = right(&["--pace", "fast", "--settings", settings.to_str().unwrap()]);
     assert!(without <= 1 && with >= 3, "{without} of {} without a list, {with} with one", listed.len());
+    // Who said "hold time is" did not say this.
+    write(folder.path(), "words.txt", format!("{}\nhold time isthmus\n", listed.join("\n")));
+    assert_eq!(right(&["--pace", "fast", "--settings", settings.to_str().unwrap()]), with);
+}
+
+/// The model takes some words for names.
+#[test]
+fn a_listed_phrase_is_written_as_it_was_listed() {
+    let Some(dictation) = Dictation::needs() else { return };
+    let folder = folder_for_test();
+    let listed = ["agent number", "touchtone"];
+    let recordings = ["agent-user", "dir-intro"].map(|id| &dictation.utterance(id).path);
+    let settings = write(folder.path(), "oratype.toml", "[recogniser]\nvocabulary = \"words.txt\"\n");
+    write(folder.path(), "words.txt", listed.join("\n"));
+    let typed = |options: &[&str]| run(dictation.run_args(options, &recordings)).success();
+    let without = typed(&["--pace", "fast"]);
+    let with = typed(&["--pace", "fast", "--settings", settings.to_str().unwrap()]);
+    for phrase in listed {
+        assert!(with.contains(phrase), "{with}");
+        assert!(!without.contains(phrase) && without.to_lowercase().contains(phrase), "{without}");
+    }
+    assert_eq!(with.to_lowercase(), without.to_lowercase());
 }
 
 /// What a file or a pipe gets is what standard output shows, but for the newline after each recording.

@@ -13,6 +13,7 @@
 mod casing;
 mod clean;
 mod field;
+mod listed;
 mod parse;
 mod phrases;
 mod rules;
@@ -34,6 +35,7 @@ pub use field::Field;
 use crate::recognise::protocol::TEXT_BYTES_MAX;
 use crate::settings::Settings;
 use crate::typing::{Keymap, Stopped, Typing};
+use listed::Listed;
 use parse::{Item, Known, parse};
 use phrases::Phrases;
 use rules::Rules;
@@ -78,6 +80,7 @@ pub struct Composer {
     profile: usize,
     names: Arc<Phrases<usize>>,
     snippets: Arc<Phrases<Box<str>>>,
+    listed: Arc<Listed>,
     /// What is typed is counted as the keymap has it.
     keymap: Keymap,
     writer: Writer,
@@ -110,9 +113,10 @@ impl Composer {
             profile: settings.first_profile(),
             profiles,
             names: Arc::new(Phrases::new(
-                names().enumerate().map(|(at, name)| (phrase_key(name).into(), at)),
+                names().enumerate().map(|(at, name)| (phrase_key(&name.replace('_', " ")).into(), at)),
             )),
             snippets: Arc::new(Phrases::new(snippets)),
+            listed: Arc::new(Listed::new(&settings.vocabulary)),
             keymap,
             writer: Writer::default(),
             dictating: false,
@@ -142,6 +146,7 @@ impl Composer {
     fn compose_words(&mut self, mut tokens: Vec<Token<'_>>, actions: &mut Vec<Action>) -> Option<usize> {
         let rules = self.rules();
         clean::clean(&mut tokens, &rules);
+        self.listed.write(&mut tokens);
         if rules.written_forms {
             written::rewrite(&mut tokens);
         }
@@ -376,7 +381,7 @@ impl Composer {
                 Item::Snippet { text, .. } => {
                     // A snippet by itself is just its text.
                     let closing = if items.len() == 1 { "" } else { closing };
-                    self.writer.phrase(text, fresh, closing, &rules);
+                    self.writer.phrase(text, closing, &rules);
                 }
                 Item::Spelled { letters, .. } => {
                     let closing = if items.len() == 1 { "" } else { closing };

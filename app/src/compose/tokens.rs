@@ -26,11 +26,14 @@ pub(super) struct Token<'a> {
     pub key: String,
     /// Which one it is in the transcript, counted from 0; the last one if it was made of several.
     pub number: usize,
+    /// The speaker has listed it with a small letter.
+    pub is_listed_small: bool,
 }
 
 impl<'a> Token<'a> {
     fn new(opening: &'a str, word: &'a str, closing: &'a str, number: usize) -> Self {
-        Self { opening, word: word.into(), closing: closing.into(), key: key(word), number }
+        let key = key(word);
+        Self { opening, word: word.into(), closing: closing.into(), key, number, is_listed_small: false }
     }
 
     /// Put other words in the place of this one.

@@ -125,7 +125,8 @@ impl Writer {
         self.space();
         self.text += token.opening;
         let after_opening = !token.opening.is_empty();
-        self.cased(&token.word, &token.key, begins, fresh && !after_opening);
+        let may_be_small = token.is_listed_small || words::is_common(&token.key);
+        self.cased(&token.word, begins, fresh && !after_opening && may_be_small);
         self.trail = token.closing.clone().into_owned();
         if self.trail.starts_with('.') && tokens::is_abbreviation(&token.word) {
             // This one is part of the word.
@@ -139,7 +140,7 @@ impl Writer {
         self.flush_trail();
         self.space();
         if self.capital_next {
-            self.cased(letters, "", Begins::Yes, false);
+            self.cased(letters, Begins::Yes, false);
         } else {
             self.verbatim(letters);
         }
@@ -148,13 +149,13 @@ impl Writer {
 
     /// Text that stands like a word; small letters at its front become large where a sentence begins only if it is
     /// made of plain words.
-    pub(super) fn phrase(&mut self, text: &str, fresh: bool, closing: &str, rules: &Rules) {
+    pub(super) fn phrase(&mut self, text: &str, closing: &str, rules: &Rules) {
         self.flush_trail();
         let begins = self.begins(rules);
         self.space();
         let plain = text.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '\'' | '’'));
         if plain && text.chars().all(|c| !c.is_uppercase()) {
-            self.cased(text, "", begins, fresh);
+            self.cased(text, begins, false);
         } else {
             self.verbatim(text);
         }
@@ -170,7 +171,8 @@ impl Writer {
         };
     }
 
-    fn cased(&mut self, word: &str, key: &str, begins: Begins, fresh: bool) {
+    /// `may_lose_capital`: it has one only because a sentence seemed to begin.
+    fn cased(&mut self, word: &str, begins: Begins, may_lose_capital: bool) {
         // What the recogniser has written as the middle of a sentence may have become its beginning.
         let replaces = std::mem::take(&mut self.replaces_capital) && begins == Begins::Unknown;
         let capital = std::mem::take(&mut self.capital_next) || begins == Begins::Yes || replaces;
@@ -178,7 +180,7 @@ impl Writer {
             self.text += &upper(word);
         } else if capital {
             self.push_with_first(word, upper);
-        } else if begins == Begins::No && fresh && words::is_common(key) {
+        } else if begins == Begins::No && may_lose_capital {
             self.push_with_first(word, lower);
         } else {
             self.text += word;
@@ -295,7 +297,7 @@ impl Writer {
     pub(super) fn scratch_word(&mut self) {
         self.drop_trail();
         let text = self.text.trim_end();
-        let start = text.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+        let start = text.trim_end_matches(|c: char| !c.is_whitespace()).len();
         let start = self.text[..start].trim_end_matches(' ').len();
         self.truncate(start);
     }
@@ -457,7 +459,7 @@ fn sentence_start(text: &str) -> usize {
             c if c.is_whitespace() => {
                 let word = text[..at].rsplit(char::is_whitespace).next().unwrap_or_default();
                 if ended && !tokens::is_abbreviation(word.trim_end_matches('.')) {
-                    start = at + 1;
+                    start = at + c.len_utf8();
                 }
                 ended = false;
             }

@@ -3,8 +3,8 @@
 //! The phrases lie in a prefix tree of tokens. Where a phrase may begin, its first token gets a bonus on its
 //! log-probability; within a phrase, the tokens that continue it. A phrase is taken whole or not at all: when decoding
 //! leaves the tree in the middle of one, it goes back to where the phrase began and decides without it. So a list costs
-//! ordinary words nothing that they would have won by more than the bonus. A spelling with a capital that the speaker
-//! has not listed is favoured only where a sentence begins.
+//! ordinary words nothing that they would have won by more than the bonus. What was listed with a small letter is
+//! favoured with a capital too, as the model may take it for a name; the composer knows how it is to be written.
 
 use std::collections::HashMap;
 
@@ -35,41 +35,23 @@ struct Node {
 pub struct Place(usize);
 
 impl Place {
-    /// Before the first token of a phrase, in the middle of a sentence.
-    pub const WITHIN_SENTENCE: Self = Self(0);
-    /// The same at its beginning.
-    pub const SENTENCE_START: Self = Self(1);
-
-    /// Whether no token of a phrase was taken yet.
-    fn is_start(self) -> bool {
-        self == Self::WITHIN_SENTENCE || self == Self::SENTENCE_START
-    }
-}
-
-/// The tokens of a phrase, written in one of its ways.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Spelling {
-    tokens: Vec<usize>,
-    /// It has a capital that was not listed.
-    begins_sentence: bool,
+    /// Before the first token of a phrase.
+    pub const START: Self = Self(0);
 }
 
 impl Bias {
-    /// The tree of these phrases.
-    pub fn new(spellings: impl IntoIterator<Item = Spelling>) -> Self {
-        let mut bias = Self { nodes: vec![Node::default(), Node::default()] };
-        for Spelling { tokens, begins_sentence } in spellings {
-            bias.add(Place::SENTENCE_START, &tokens);
-            if !begins_sentence {
-                bias.add(Place::WITHIN_SENTENCE, &tokens);
-            }
+    /// The tree of phrases of these tokens.
+    pub fn new(phrases: impl IntoIterator<Item = Vec<usize>>) -> Self {
+        let mut bias = Self { nodes: vec![Node::default()] };
+        for phrase in phrases {
+            bias.add(&phrase);
         }
         bias
     }
 
-    fn add(&mut self, start: Place, tokens: &[usize]) {
-        let mut place = start;
-        for &token in tokens {
+    fn add(&mut self, phrase: &[usize]) {
+        let mut place = Place::START;
+        for &token in phrase {
             place = self.step(place, token).unwrap_or_else(|| {
                 let next = self.nodes.len();
                 self.nodes.push(Node::default());
@@ -77,7 +59,7 @@ impl Bias {
                 Place(next)
             });
         }
-        self.nodes[place.0].ends = !place.is_start();
+        self.nodes[place.0].ends = place != Place::START;
     }
 
     /// No phrases at all.
@@ -87,7 +69,7 @@ impl Bias {
 
     /// What to favour at a place.
     pub fn bonuses(&self, place: Place) -> impl Iterator<Item = Bonus> {
-        let (Place(at), bonus) = (place, if place.is_start() { FIRST_BONUS } else { NEXT_BONUS });
+        let (Place(at), bonus) = (place, if place == Place::START { FIRST_BONUS } else { NEXT_BONUS });
         self.nodes
             .get(at)
             .into_iter()
@@ -118,18 +100,14 @@ impl Tokens {
         Self { by_bytes: bytes.enumerate().map(|(token, bytes)| (bytes, token)).collect() }
     }
 
-    /// The tokens of a phrase as it stands after a space; the spelling given, and the one at the beginning of a
-    /// sentence.
-    pub fn spellings(&self, phrase: &str) -> impl Iterator<Item = Spelling> {
+    /// The tokens of a phrase as it stands after a space; as it was listed, and with a capital.
+    pub fn spellings(&self, phrase: &str) -> impl Iterator<Item = Vec<usize>> {
         // The model writes plain apostrophes.
         let phrase = phrase.replace('’', "'");
         let mut chars = phrase.chars();
         let capital = chars.next().map(|first| first.to_uppercase().chain(chars).collect::<String>());
         let other = capital.filter(|capital| *capital != phrase);
-        [(Some(phrase), false), (other, true)].into_iter().filter_map(|(written, begins_sentence)| {
-            let tokens = self.encode(&format!(" {}", written?))?;
-            Some(Spelling { tokens, begins_sentence })
-        })
+        [Some(phrase), other].into_iter().flatten().filter_map(|written| self.encode(&format!(" {written}")))
     }
 
     /// Byte pair encoding (GPT-2): in each word, the pair whose token was made first is joined first.
@@ -208,8 +186,8 @@ mod tests {
 
     #[test]
     fn the_tree_leads_through_every_phrase() {
-        let bias = Bias::new([vec![1, 2, 3], vec![1, 2], vec![7]].map(listed));
-        let start = Place::WITHIN_SENTENCE;
+        let bias = Bias::new([vec![1, 2, 3], vec![1, 2], vec![7]]);
+        let start = Place::START;
         let [one, seven] = [1, 7].map(|token| bias.step(start, token).unwrap());
         let two = bias.step(one, 2).unwrap();
         let three = bias.step(two, 3).unwrap();
@@ -219,29 +197,10 @@ mod tests {
         assert_eq!((favoured(start), favoured(two), favoured(three)), (vec![1, 7], vec![3], vec![]));
     }
 
-    fn listed(tokens: Vec<usize>) -> Spelling {
-        Spelling { tokens, begins_sentence: false }
-    }
-
-    #[test]
-    fn a_capital_that_is_not_listed_is_favoured_at_the_beginning_of_a_sentence_only() {
-        let bias = Bias::new([listed(vec![1, 2]), Spelling { tokens: vec![8, 2], begins_sentence: true }]);
-        let favoured = |place| bias.bonuses(place).collect::<Vec<_>>();
-        assert_eq!(favoured(Place::WITHIN_SENTENCE), [(1, FIRST_BONUS)]);
-        assert_eq!(favoured(Place::SENTENCE_START), [(1, FIRST_BONUS), (8, FIRST_BONUS)]);
-        assert_eq!(bias.step(Place::WITHIN_SENTENCE, 8), None);
-        let eight = bias.step(Place::SENTENCE_START, 8).unwrap();
-        assert!(bias.ends(bias.step(eight, 2).unwrap()));
-        let spelled: Vec<_> = tokens().spellings("call").map(|spelling| spelling.begins_sentence).collect();
-        assert_eq!(spelled, [false, true]);
-    }
-
     #[test]
     fn no_phrases_favour_nothing() {
-        for bias in [Bias::new([listed(vec![])]), Bias::default()] {
-            for start in [Place::WITHIN_SENTENCE, Place::SENTENCE_START] {
-                assert!(bias.bonuses(start).next().is_none() && !bias.ends(start));
-            }
+        for bias in [Bias::new([vec![]]), Bias::default()] {
+            assert!(bias.bonuses(Place::START).next().is_none() && !bias.ends(Place::START));
             assert!(bias.is_empty());
         }
     }

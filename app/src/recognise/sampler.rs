@@ -20,11 +20,13 @@ pub(super) struct TokenKinds {
 /// A token.
 pub(super) struct Choice {
     pub(super) token: usize,
-    /// Its natural log-probability, without bonus.
-    pub(super) logprob: f32,
-    /// The same by which texts are compared: of a time stamp, that of all time stamps, as only that one is due counts.
+    /// Its natural log-probability, without bonus; of a time stamp that of all time stamps, as only that one is due counts.
     pub(super) score: f32,
-    /// Without bonuses it would have been another.
+    /// What would have been chosen without bonuses,
+    pub(super) plain: usize,
+    /// and its score.
+    pub(super) plain_score: f32,
+    /// It is another.
     pub(super) favoured: bool,
     /// If it is the likeliest word: the next likeliest, and by how much it is less likely, as natural logarithm.
     pub(super) runner_up: Option<(usize, f32)>,
@@ -113,7 +115,10 @@ impl Sampler {
         let end = if !initial { &logits[v.end_of_text..=v.end_of_text] } else { &[] };
         let text_sum: f32 = words.iter().chain(end).map(|&logit| (logit - maximum).exp()).sum();
         let all = (text_sum + stamps_sum).ln();
-        let logprob = (logits[token] - maximum) - all;
+        let score_of = |token| {
+            let logit = if token >= v.first_timestamp { stamps_sum.ln() } else { logits[token] - maximum };
+            logit - all
+        };
 
         let is_stamp = token >= v.first_timestamp;
         if is_stamp {
@@ -124,12 +129,11 @@ impl Sampler {
                 self.closed_at = position;
             }
         }
-        let score = if is_stamp { stamps_sum.ln() - all } else { logprob };
         self.last_two = [last, is_stamp];
         self.produced += 1;
         let favoured = token != plain;
         let runner_up = (token == first.0 && !favoured).then_some((second.0, first.1 - second.1));
-        Choice { token, logprob, score, favoured, runner_up }
+        Choice { token, score: score_of(token), plain, plain_score: score_of(plain), favoured, runner_up }
     }
 }
 
@@ -145,6 +149,17 @@ mod tests {
         first_timestamp: 10,
         blank: Some(0),
     };
+
+    #[test]
+    fn what_a_bonus_chose_is_known_with_what_it_was_chosen_before() {
+        let logits = [0.0, 1.0, 4.0, 2.0, 3.5, 8.0];
+        let choose =
+            |bonus: Option<Bonus>| Sampler::new(KINDS, false, 100).choose(&logits, bonus.into_iter());
+        let (plain, favoured) = (choose(None), choose(Some((3, 10.0))));
+        assert_eq!((plain.token, plain.favoured, plain.plain_score), (2, false, plain.score));
+        assert_eq!((favoured.token, favoured.favoured, favoured.plain_score), (3, true, plain.score));
+        assert!((plain.score - favoured.score - 2.0).abs() < 1e-5, "{} {}", plain.score, favoured.score);
+    }
 
     /// The tokens that are chosen from these logits one after the other, and the runners-up.
     fn chosen(logits: &[[f32; 6]], bonus: Option<Bonus>) -> Vec<(usize, Option<(usize, f32)>)> {

@@ -137,9 +137,8 @@ impl RecogniseThread<'_> {
                         Some((segment, result)) => {
                             // The sound was kept, so that nothing depends on what became of the early text.
                             let result = match result {
-                                Some(Ok(transcript)) if transcript.withdrawn => self.recognise(&segment),
-                                Some(result) => result,
-                                None => self.recognise(&segment),
+                                Some(Ok(transcript)) if !transcript.withdrawn => Ok(transcript),
+                                _ => self.recognise(&segment),
                             };
                             drop(segment);
                             self.compose(result, &evidence, &mut report)

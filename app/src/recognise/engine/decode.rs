@@ -64,8 +64,7 @@ impl Engine {
         let bounds = Bounds { tokens_max, is_withdrawn: segment.is_withdrawn, rival: &[] };
         let mut doubts = Doubts::new(attempt.second_looks);
         let (mut path, mut ending) = self.follow(path, None, &bounds, &mut doubts)?;
-        // What a bonus chose is less likely by itself: a second look would only take it back.
-        let looks = if ending == Ending::EndOfText && !path.favoured { attempt.second_looks } else { 0 };
+        let looks = if ending == Ending::EndOfText { attempt.second_looks } else { 0 };
         for _ in 0..looks {
             let Some(Turn { before, logits, token }) = doubts.take_last() else { break };
             let (at, mut later) = (before.past, Doubts::new(attempt.second_looks));
@@ -109,10 +108,10 @@ impl Engine {
         };
         let ending = loop {
             let logits = gone_back.as_deref().map_or_else(|| self.state.get_logits(), Ok)?;
-            let start = self.phrase_start(&path.tokens);
-            let place = detour.as_ref().map_or(start, |detour| detour.place);
+            let place = detour.as_ref().map_or(Place::START, |detour| detour.place);
+            let is_whole = self.bias.ends(place);
             // Where a phrase may end, another may begin. One that was tried here and given up is not tried again.
-            let next_phrase = self.bias.ends(place).then_some(start);
+            let next_phrase = is_whole.then_some(Place::START);
             let places = [Some(place), next_phrase].into_iter().flatten();
             let bonuses = places.flat_map(|place| self.bias.bonuses(place)).filter(|_| gone_back.is_none());
             let sampler = path.sampler.clone();
@@ -122,42 +121,45 @@ impl Engine {
                 let before = Path { sampler: sampler.clone(), ..path.clone() };
                 Turn { before, logits: logits.to_vec(), token }
             };
-            log::trace!("token {} ({:.2})", choice.token, choice.logprob);
+            log::trace!("token {} ({:.2})", choice.token, choice.score);
             if let Some((token, behind)) = choice.runner_up
                 && behind <= HESITATION_MAX
                 && doubts.max > 0
-                && !detour.as_ref().is_some_and(|on| on.favoured)
+                && !detour.as_ref().is_some_and(|on| on.favoured && !(is_whole && self.begins_word(token)))
                 && self.is_another_word(choice.token, token)
             {
                 doubts.add(Doubt { behind, turn: turn(token) });
             }
-            let (place, is_whole) = (self.bias.step(place, choice.token), self.bias.ends(place));
-            match (detour.take(), place) {
+            match (detour.take(), self.bias.step(place, choice.token)) {
                 (Some(on), Some(place)) => {
-                    detour = Some(Detour { place, favoured: on.favoured || choice.favoured, ..on });
+                    let favoured = on.favoured || choice.favoured;
+                    // Of two phrases one may be the beginning of the other.
+                    let shorter = is_whole && self.begins_word(choice.plain);
+                    let way_back = if shorter { turn(choice.plain) } else { on.way_back };
+                    detour = Some(Detour { place, favoured, way_back });
                 }
                 (Some(on), None) if on.favoured && !(is_whole && self.begins_word(choice.token)) => {
-                    path = on.turn.before;
+                    path = on.way_back.before;
                     doubts.forget_from(path.past);
-                    gone_back = Some(on.turn.logits);
+                    gone_back = Some(on.way_back.logits);
                     continue;
                 }
                 _ if gone_back.is_none() => {
-                    let place = self.bias.step(start, choice.token);
-                    detour = place.map(|place| Detour {
-                        place,
-                        favoured: choice.favoured,
-                        turn: turn(choice.token),
-                    });
+                    let place = self.bias.step(Place::START, choice.token);
+                    let begin =
+                        |place| Detour { place, favoured: choice.favoured, way_back: turn(choice.plain) };
+                    detour = place.map(begin);
                 }
                 _ => {}
             }
             gone_back = None;
-            path.favoured |= choice.favoured && forced.is_none();
-            path.scores.push(choice.score);
+            // What a bonus chose is less likely by itself: a second look, or a retry, would only take it back. So it counts
+            // as likely as what it was chosen before.
+            let counted = if forced.is_none() { choice.plain_score } else { choice.score };
+            path.scores.push(counted);
             let is_text = choice.token < self.kinds.end_of_text;
             if choice.token <= self.kinds.end_of_text {
-                path.logprobs.push(choice.logprob);
+                path.logprobs.push(counted);
             }
             if choice.token == self.kinds.end_of_text || path.sampler.past_the_end() {
                 break Ending::EndOfText;
@@ -180,15 +182,6 @@ impl Engine {
             self.step(choice.token as WhisperTokenId, &mut path.past)?;
         };
         Ok((path, ending))
-    }
-
-    /// Where a phrase that follows these text tokens begins.
-    fn phrase_start(&self, tokens: &[WhisperTokenId]) -> Place {
-        let ends_sentence = |&token| {
-            let bytes = self.context.token_to_bytes(token).unwrap_or_default();
-            matches!(bytes.last(), Some(b'.' | b'!' | b'?'))
-        };
-        if tokens.last().is_none_or(ends_sentence) { Place::SENTENCE_START } else { Place::WITHIN_SENTENCE }
     }
 
     /// Whether a token begins a word, or ends one: it is not the rest of the word before it.
@@ -230,8 +223,6 @@ struct Path {
     scores: Vec<f32>,
     /// Tokens that the decoder was fed.
     past: usize,
-    /// A bonus has chosen a token.
-    favoured: bool,
 }
 
 impl Path {
@@ -242,7 +233,6 @@ impl Path {
             logprobs: Vec::with_capacity(tokens_max + 1),
             scores: Vec::with_capacity(tokens_max + 1),
             past,
-            favoured: false,
         }
     }
 
@@ -311,8 +301,8 @@ struct Detour {
     place: Place,
     /// Without the bonus some other token would have been chosen.
     favoured: bool,
-    /// Where it began.
-    turn: Turn,
+    /// Where to decide anew if it comes to nothing: where it began, or behind a shorter listed phrase that it begins with.
+    way_back: Turn,
 }
 
 /// Softmax probability of one token.
