@@ -3,6 +3,7 @@
 use super::casing::upper;
 use super::rules::Rules;
 use super::tokens::Token;
+use super::written::ends_in_number;
 
 /// Sounds of hesitation, as Whisper writes them. "Like", "well" and "you know" are words.
 const FILLERS: [&str; 12] = ["um", "umm", "uh", "uhh", "uhm", "erm", "er", "ehm", "hmm", "hm", "mm", "mmm"];
@@ -16,11 +17,18 @@ const TWICE: [&str; 24] = [
 /// Leave out what the rules do not want.
 pub(super) fn clean(tokens: &mut Vec<Token<'_>>, rules: &Rules) {
     if rules.drop_fillers {
-        drop_where(tokens, |tokens, at| FILLERS.contains(&tokens[at].key.as_str()));
+        drop_where(tokens, is_filler);
     }
     if rules.drop_repeats {
         drop_where(tokens, is_begun_again);
     }
+}
+
+/// Whether this is a sound of hesitation: not "the ER", nor "10 mm".
+fn is_filler(tokens: &[Token<'_>], at: usize) -> bool {
+    let this = &tokens[at];
+    let is_unit = || this.key == "mm" && at > 0 && ends_in_number(&tokens[at - 1].key);
+    FILLERS.contains(&this.key.as_str()) && !this.word.chars().all(char::is_uppercase) && !is_unit()
 }
 
 /// Whether the next word is the same, or begins like this piece of one: `the the`, `w- what`.
@@ -35,7 +43,14 @@ fn is_begun_again(tokens: &[Token<'_>], at: usize) -> bool {
     let is_word =
         this.key.chars().all(|c| c.is_alphabetic() || c == '\'') && (this.key.len() > 1 || this.key == "i");
     let goes_on = matches!(this.closing.as_ref(), "" | ",");
-    this.key == *next && is_word && goes_on && !TWICE.contains(&this.key.as_str())
+    this.key == *next && is_word && goes_on && !TWICE.contains(&this.key.as_str()) && !is_name(tokens, at)
+}
+
+/// Whether a name begins here that says the same twice: "Bora Bora".
+fn is_name(tokens: &[Token<'_>], at: usize) -> bool {
+    let is_large = |token: &Token<'_>| token.key != "i" && token.word.starts_with(char::is_uppercase);
+    let within_sentence = at > 0 && !tokens[at - 1].ends_sentence();
+    within_sentence && tokens[at].closing.is_empty() && tokens[at..].iter().take(2).all(is_large)
 }
 
 /// Drop words, and with each the commas around it. A sentence keeps its beginning and its end.
@@ -100,6 +115,10 @@ mod tests {
             ("The house, um.", "The house."),
             ("I went, um, home, uh, and slept.", "I went home and slept."),
             ("Um.", ""),
+            ("The gap is 10 mm wide, mm, or ten mm.", "The gap is 10 mm wide or ten mm."),
+            ("He was taken to the ER, er, today.", "He was taken to the ER today."),
+            ("We went to Bora Bora, and and to to Rome.", "We went to Bora Bora, and to Rome."),
+            ("Bora Bora is far. I saw I I saw it.", "Bora is far. I saw I saw it."),
             ("The the house", "The house"),
             ("I, I, I think", "I think"),
             ("W- what is it?", "What is it?"),

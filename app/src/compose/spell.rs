@@ -59,6 +59,11 @@ const NAMES: [(&str, char); 45] = [
 pub(super) fn letters(tokens: &[Token<'_>]) -> Option<(usize, String)> {
     let mut letters = String::new();
     let mut at = 0;
+    // "We had a dry spell 10 days ago."
+    let is_number = |token: &Token<'_>| token.key.len() > 1 && token.key.bytes().all(|c| c.is_ascii_digit());
+    if tokens.first().is_some_and(is_number) {
+        return None;
+    }
     while let Some((words, more)) = next(&tokens[at..]) {
         // A letter behind a full stop may be the word "I" or "a" that begins the next sentence.
         let before = at.checked_sub(1).map(|index| &tokens[index]);
@@ -126,6 +131,8 @@ mod tests {
             ("alpha two seven hyphen b", Some((5, "a27-b"))),
             ("a b. I am", Some((2, "ab"))),
             ("a word", None),
+            ("10 days", None),
+            ("A 10", Some((2, "a10"))),
             ("it out", None),
             ("capital", None),
             ("", None),

@@ -179,7 +179,10 @@ commands! {
             Free(Near { after: &["to", "will", "must", "an", "the"], before: &["the", "that", "how", "our", "this"] }),
             "`_`", "my underscore name" => "my_name";
         ["dot"] Join("."),
-            Flow(Near { after: &["polka", "red", "of"], before: &["product", "products", "matrix", "on", "in", "of"] }),
+            Flow(Near {
+                after: &["polka", "red", "of", "to"],
+                before: &["product", "products", "matrix", "on", "in", "of", "the"],
+            }),
             "`.` without spaces", "main dot rs" => "main.rs";
         ["at sign"] Join("@"), Flow(ANYWHERE), "`@`", "joe at sign example.com" => "joe@example.com";
         ["hash sign", "number sign", "pound sign"] Sign("#"), Flow(ANYWHERE), "`#`", "Take hash sign 5" => "Take # 5";
@@ -226,8 +229,9 @@ commands! {
         ["cap"] Capital,
             Followed(Near {
                 after: &["to", "must", "will", "should", "can", "bottle", "baseball", "salary", "market", "price", "and",
-                    "knee", "ice", "hub"],
-                before: &["on", "of", "off", "and", "is", "was", "for", "in", "at", "or"],
+                    "knee", "ice", "hub", "we", "they", "i", "you", "let's"],
+                before: &["on", "of", "off", "and", "is", "was", "for", "in", "at", "or", "it", "them", "the", "this", "that",
+                    "your", "our", "these"],
             }),
             "the next word begins with a capital", "We met cap moon" => "We met Moon";
         ["all caps", "caps on"] AllCaps,
@@ -237,7 +241,11 @@ commands! {
             }),
             "capitals only, until `end caps` or the end of the dictation", "This is all caps very end caps loud" => "This is VERY loud";
         ["end caps", "caps off"] EndCaps, Followed(ANYWHERE), "ends `all caps`", "All caps stop end caps now" => "STOP now";
-        ["spell"] Spell, Followed(ANYWHERE),
+        ["spell"] Spell,
+            Followed(Near {
+                after: &["you", "we", "i", "they", "to", "dry", "cold", "hot", "long", "short", "magic"],
+                before: &[],
+            }),
             "letters follow, or names of letters: `alpha`, `bravo`, …; `capital` before one makes it large",
             "Spell capital oscar romeo alpha" => "Ora";
         ["literal"] Literal, Followed(ANYWHERE), "types the name of the command that follows",

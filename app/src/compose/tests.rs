@@ -7,7 +7,7 @@ use crate::settings::Snippet;
 use crate::typing::{Stopped, Typing};
 
 /// The snippets that the rows speak of.
-const SNIPPETS: [(&str, &str); 9] = [
+const SNIPPETS: [(&str, &str); 10] = [
     ("my address", "1 High Street\nSmalltown"),
     ("my mail", "jo@example.com"),
     ("brb", "be right back"),
@@ -15,6 +15,7 @@ const SNIPPETS: [(&str, &str); 9] = [
     ("my food", "πρωτεΐνη"),
     ("my regards", "Best regards, Jo."),
     ("my company", "Foo Inc."),
+    ("my order", "Order No.\u{a0}12\u{a0}€."),
     ("letter to", "Dear {words},\n"),
     ("tag", "<{words}>{words}</{words}>"),
 ];
@@ -256,6 +257,18 @@ fn any_transcript() -> impl Strategy<Value = String> {
         1 => "\\PC{0,4}",
     ];
     proptest::collection::vec(word, 0..12).prop_map(|words| words.join(" "))
+}
+
+/// As a Mac's Option and Space type it, or a web page has it.
+#[test]
+fn a_snippet_may_have_spaces_of_more_than_a_byte() {
+    let mut composer = Composer::new(&settings_with_snippets());
+    composer.compose("I paid my order.");
+    assert_eq!(composer.text(), "I paid Order No.\u{a0}12\u{a0}€.");
+    composer.compose("Scratch last word.");
+    assert_eq!(composer.text(), "I paid Order No.\u{a0}12\u{a0}");
+    composer.compose("Scratch last sentence.");
+    assert_eq!(composer.text(), "I paid Order No.\u{a0}");
 }
 
 fn any_settings() -> impl Strategy<Value = Settings> {

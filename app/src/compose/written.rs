@@ -61,6 +61,10 @@ pub(super) fn rewrite(tokens: &mut Vec<Token<'_>>) {
     addresses(tokens);
     let mut at = 0;
     while at < tokens.len() {
+        if let Some(words) = kept_words(tokens, at) {
+            at += words;
+            continue;
+        }
         if let Some((length, written)) = form(tokens, at) {
             replace(tokens, at, length, written);
         }
@@ -77,8 +81,31 @@ fn replace(tokens: &mut Vec<Token<'_>>, at: usize, length: usize, written: Strin
     tokens.drain(at + 1..at + length);
 }
 
+/// How many words from here on are numbers that stay words, because what they belong to does or because they may mean
+/// several things: "two or [three hundred]", "a hundred and [five]", "ten thirty", which may be a time.
+fn kept_words(tokens: &[Token<'_>], at: usize) -> Option<usize> {
+    let before =
+        |words: usize| at.checked_sub(words).map(|index| &tokens[index]).filter(|_| joined(tokens, at));
+    let is_word = |token: &Token<'_>| !token.word.contains(|c: char| c.is_ascii_digit());
+    let goes_on = before(1).zip(before(2)).is_some_and(|(link, number)| {
+        let is_range = matches!(link.key.as_str(), "or" | "to") && ends_in_number(&number.key);
+        let is_part = link.key == "and" && POWERS.iter().any(|(power, _)| *power == number.key);
+        (is_range || is_part) && is_word(number) && number.closing.is_empty()
+    });
+    let rest = &tokens[at..];
+    if goes_on && is_word(&rest[0]) {
+        return Some(number(rest)?.words);
+    }
+    let keys = parts(rest);
+    let (taken, hour, minute) = spoken_time(&keys).filter(|_| digits(&keys).is_none())?;
+    let has_unit = keys.get(taken).is_some_and(|key| is_half(key));
+    let may_be_time = minute.is_some() && is_hour(hour) && !has_unit;
+    may_be_time.then(|| words_of(rest, taken)).flatten()
+}
+
 /// What the words from here on are written as, and how many they are.
 fn form(tokens: &[Token<'_>], at: usize) -> Option<(usize, String)> {
+    let before = at.checked_sub(1).map(|index| tokens[index].key.as_str());
     let tokens = &tokens[at..];
     if let Some(time) = time(tokens) {
         return Some(time);
@@ -87,7 +114,9 @@ fn form(tokens: &[Token<'_>], at: usize) -> Option<(usize, String)> {
         let (length, day) = ordinal(&tokens[1..])?;
         return (day <= 31).then(|| (1 + length, format!("{} {}", tokens[0].word, with_ending(day))));
     }
-    if let Some((length, value)) = ordinal(tokens) {
+    // In "a thirty second delay" it is a time.
+    let is_second = |value: u64| value % 10 == 2 && matches!(before, Some("a" | "an" | "one"));
+    if let Some((length, value)) = ordinal(tokens).filter(|(_, value)| !is_second(*value)) {
         let of_month = tokens.get(length + 1).is_some_and(|month| is_month(month))
             && tokens[length].key == "of"
             && joined(tokens, length)
@@ -336,6 +365,7 @@ fn time(tokens: &[Token<'_>]) -> Option<(usize, String)> {
     // In "Room 1130 am I there?" it is a verb.
     let is_verb = |taken: usize| keys.get(taken..).is_some_and(|keys| keys.starts_with(&["am", "i"]));
     let (taken, hour, minute) = spoken_time(&keys)
+        .filter(|(taken, _, minute)| minute.is_some() || !is_verb(*taken))
         .or_else(|| time_in_figures(&keys).filter(|(taken, ..)| !is_verb(*taken)))
         .filter(|(_, hour, _)| is_hour(*hour))?;
     // The last full stop of "p.m." is punctuation behind the word.
@@ -401,7 +431,10 @@ fn addresses(tokens: &mut Vec<Token<'_>>) {
             at += 1;
             continue;
         }
-        replace(tokens, at, end - at + 1, lower(&host));
+        // What was written as one word, such as "ASP.NET", may be a name.
+        if end > at {
+            replace(tokens, at, end - at + 1, lower(&host));
+        }
         // Somebody at it. "Look at example.com" is none.
         let named = at >= 2 && joined(tokens, at) && joined(tokens, at - 1) && tokens[at - 1].key == "at";
         if named && !words::is_common(&tokens[at - 2].key) {
@@ -446,6 +479,13 @@ mod tests {
             ("the point is clear", "the point is clear"),
             ("call five five five one two oh nine", "call 5551209"),
             ("one two", "one two"),
+            ("two or three hundred and fifty people", "two or three hundred and fifty people"),
+            ("twenty to thirty five people", "20 to 35 people"),
+            ("a hundred and twenty five people", "a hundred and twenty five people"),
+            ("let's meet at ten thirty, or eleven fifteen", "let's meet at ten thirty, or eleven fifteen"),
+            ("a thirty second delay, and the thirty second", "a 30 second delay, and the 32nd"),
+            ("Which one am I", "Which one am I"),
+            ("ASP.NET and jo at Example.com", "ASP.NET and jo@example.com"),
             ("five percent", "5%"),
             ("25 percent and 30 per cent.", "25% and 30%."),
             ("five dollars", "$5"),

@@ -179,7 +179,7 @@ settings! {
     /// What the words become.
     text: Text {
         /// Spoken commands, such as "comma" and "new line". "on": wherever they are not meant as words. "alone":
-        /// only where nothing else is said between two pauses. "off": never.
+        /// only where nothing else is said while the button is held. "off": never.
         "commands" commands: String = "on".into(), OneOf(&["on", "alone", "off"]);
         /// Capitals and full stops that you did not speak. "sentence": every dictation begins with a capital and
         /// ends with a full stop. "fragment": none does. "auto": it depends on the words and on what is before.
