@@ -59,6 +59,12 @@ def stretch(noises: list[np.ndarray], samples: int, random: np.random.Generator)
     return noise / (np.sqrt(np.mean(noise**2)) + 1e-6)
 
 
+def babble(voices: list[np.ndarray], samples: int, random: np.random.Generator) -> np.ndarray:
+    """People who talk at once in the background, as long as asked, level 1 (RMS)."""
+    noise = sum(stretch([voice], samples, random) for voice in voices)
+    return noise / (np.sqrt(np.mean(noise**2)) + 1e-6)
+
+
 def noise_like(samples: int, noises: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
     """Recorded noise (two times in three) or coloured noise, as long as asked, level 1 (RMS)."""
     if not noises or random.random() < 1 / 3:

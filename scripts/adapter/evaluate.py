@@ -93,6 +93,26 @@ def name_and_path(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
+def recognise(arguments: argparse.Namespace, rows: list[dict], margin: str, results: Path) -> list[str]:
+    """What the program says about the recordings, shared among the workers; the lists for them lie beside the results."""
+    workers = min(arguments.workers, len(rows))
+    running = []
+    for worker in range(workers):
+        listing = results.with_suffix(f".todo-{worker}")
+        with open(listing, "w", newline="") as file:
+            lines = csv.DictWriter(file, COLUMNS, extrasaction="ignore", **TAB)
+            lines.writeheader()
+            lines.writerows(rows[worker::workers])
+        command = [arguments.program, arguments.model[1], listing, margin]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    outputs = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        raise SystemExit(f"{arguments.program} failed on the recordings of {results.with_suffix('.todo-*')}")
+    for worker in range(workers):
+        results.with_suffix(f".todo-{worker}").unlink()
+    return outputs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cache", type=Path)
@@ -103,6 +123,7 @@ def main() -> None:
     parser.add_argument("--margins", default=",".join(MARGINS), help="positions, or full")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--per-set", type=int, default=60)
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread that recognise")
     arguments = parser.parse_args()
     cache = arguments.cache
     (cache / "results").mkdir(exist_ok=True)
@@ -122,13 +143,7 @@ def main() -> None:
                 todo = [row | {"reference": full[row["id"]].text} for row in todo]
             if not todo:
                 continue
-            listing = path.with_suffix(".todo")
-            with open(listing, "w", newline="") as file:
-                lines = csv.DictWriter(file, COLUMNS, extrasaction="ignore", **TAB)
-                lines.writeheader()
-                lines.writerows(todo)
-            command = [arguments.program, arguments.model[1], listing, margin]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            output = "".join(recognise(arguments, todo, margin, path))
             with open(path, "a") as out:
                 for line in output.split("\n")[:-1]:
                     id_, *rest = line.split("\t")

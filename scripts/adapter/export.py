@@ -24,18 +24,18 @@ def adapter_bytes(weights: dict[str, torch.Tensor], base_sha256: bytes) -> bytes
     return b"".join(parts)
 
 
-def average(adapters: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What adapters add to the model on average, again as a low-rank addition of the first one's rank: the nearest there
-    is. Alone as it is."""
+def average(adapters: list[dict[str, Tensor]], rank: int) -> dict[str, Tensor]:
+    """What adapters add to the model on average, again as a low-rank addition: the nearest there is. Alone as it is."""
     if len(adapters) == 1:
         return adapters[0]
-    result = {}
+    result, lost, whole = {}, 0.0, 0.0
     for name in (name.removesuffix(".a") for name in adapters[0] if name.endswith(".a")):
-        rank = len(adapters[0][f"{name}.a"])
         added = torch.stack([adapter[f"{name}.b"] @ adapter[f"{name}.a"] for adapter in adapters]).mean(0)
         u, s, v = torch.linalg.svd(added, full_matrices=False)
+        lost, whole = lost + (s[rank:] ** 2).sum().item(), whole + (s**2).sum().item()
         # The same size on both sides, for f16.
         result[f"{name}.b"], result[f"{name}.a"] = u[:, :rank] * s[:rank].sqrt(), s[:rank, None].sqrt() * v[:rank]
+    print(f"the average of {len(adapters)} with rank {rank}: {100 * lost / whole:.2f} % of its power is left out")
     return result
 
 
@@ -44,9 +44,10 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT", help="checkpoint.pt of train.py")
     parser.add_argument("--model", type=Path, required=True, help="ggml-tiny.en.bin, f16, that they were trained on")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rank", type=int, default=31, help="of an average; 31 is the most that the file has room for")
     arguments = parser.parse_args()
     saved = [torch.load(path, weights_only=True) for path in arguments.checkpoints]
-    adapter = average([one["model"] for one in saved])
+    adapter = average([one["model"] for one in saved], arguments.rank)
     data = adapter_bytes(adapter, hashlib.sha256(arguments.model.read_bytes()).digest())
     if len(data) > BYTES_MAX:
         raise SystemExit(f"{len(data)} bytes are more than an adapter may have, {BYTES_MAX}")

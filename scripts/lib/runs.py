@@ -42,6 +42,10 @@ class SpeechSet:
         with path.open(encoding="utf-8", newline="") as file:
             self.rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
+    def recordings(self):
+        """The files of sound."""
+        return [self.path.parent / row["path"] for row in self.rows]
+
 
 def speech_sets(paths):
     """The sets; a comparison pairs recordings by id, so no two may have the same."""
@@ -67,7 +71,8 @@ class Bench:
     def run(self, speech_set, name, options=(), inputs=()):
         """The file of results of one run; done only if there is none of the same program, models, recordings, options
         and contents of `inputs`, which are files that the options name."""
-        key = [*self.digests, str(speech_set.path), *map(digest, (speech_set.path, *inputs)), *self.options, *options]
+        files = [speech_set.path, *speech_set.recordings(), *inputs]
+        key = [*self.digests, str(speech_set.path), *map(digest, files), *self.options, *options]
         slug = re.sub(r"\W+", "-", name).strip("-")
         out = self.results / speech_set.name / f"{slug}-{hashlib.sha256(repr(key).encode()).hexdigest()[:12]}.jsonl"
         if out.exists():
