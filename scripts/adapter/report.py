@@ -7,6 +7,7 @@ at the stock model's full context too; texts that were cut are counted in all.
 """
 
 import argparse
+import hashlib
 import json
 import tomllib
 from collections import defaultdict
@@ -24,6 +25,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
 HERE = Path(__file__).parent
+ADAPTER = HERE.parents[1] / "image/adapter/short-context.bin"
 BEGIN, END = "<!-- measured: report.py writes from here -->\n", "<!-- to here -->\n"
 RESAMPLES = 2000
 CLUSTERS_MIN = 6
@@ -173,10 +175,11 @@ def read_log(path: Path) -> list[dict]:
 
 
 def training(cache: Path) -> list[str]:
-    """What the runs came to that were averaged, with their curves; nothing where their logs are not at hand."""
-    logs = [read_log(path) for path in sorted(cache.glob("adapter-*/log.jsonl"))]
-    if not logs:
+    """What the runs came to that were averaged, with their curves; nothing where the adapter is not made of those at hand."""
+    made_of = cache / "exported.sha256"
+    if not made_of.exists() or made_of.read_text().split()[0] != hashlib.sha256(ADAPTER.read_bytes()).hexdigest():
         return []
+    logs = [read_log(path) for path in sorted(cache.glob("adapter-*/log.jsonl"))]
     draw_training(logs, HERE / "training.svg")
     first = logs[0][0]
     return [
@@ -195,7 +198,8 @@ def ablations(cache: Path) -> list[str]:
     first = next(iter(logs.values()))
     margins = list(first[0]["validation"])
     steps = {log[-1]["step"] for log in logs.values()}
-    lines = [f"Short runs from the stock model that differ in one thing each, one seed, {" or ".join(map(str, sorted(steps)))} steps; KL divergence per token on the validation clips. They tell how fast learning begins, not where it ends; differences of a tenth are chance.", ""]  # fmt: skip
+    count = " or ".join(map(str, sorted(steps)))
+    lines = [f"Short runs from the stock model that differ in one thing each, one seed, {count} steps; KL divergence per token on the validation clips. They tell how fast learning begins, not where it ends; differences of a tenth are chance.", ""]  # fmt: skip
     lines += ["| run | " + " | ".join(margins) + " |", "|---|" + "---|" * len(margins)]
     for name, row in {"stock": first[0], **{name: log[-1] for name, log in logs.items()}}.items():
         lines.append(f"| {name} | " + " | ".join(f"{row['validation'][margin]:.4f}" for margin in margins) + " |")

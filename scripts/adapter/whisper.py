@@ -51,7 +51,7 @@ class Attention(nn.Module):
         """x [batch, n, 384]; keys and values as `split` gives them."""
         queries = self.split(self.query(x))
         if queries.dtype == torch.bfloat16 and mask is None and not causal:
-            # On a CPU, in bfloat16, forward and backward take three fifths of the fused function's time.
+            # On a CPU, in bfloat16, forward and backward take 0.5 to 0.9 of the fused function's time (400, 1500 positions).
             y = (queries * queries.shape[3] ** -0.5 @ keys.transpose(2, 3)).softmax(3).to(values.dtype) @ values
         else:
             y = F.scaled_dot_product_attention(queries, keys, values, mask, is_causal=causal)
