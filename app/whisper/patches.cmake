@@ -1,6 +1,6 @@
 # Included by CMake at each project(): .cargo/config.toml names it. whisper-rs-sys builds a copy of
 # whisper.cpp, which gets our patches here.
-set(patches memory abort)
+set(patches memory abort gelu)
 if(GGML_BLAS)
     list(APPEND patches convolution)
 endif()

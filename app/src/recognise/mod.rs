@@ -6,7 +6,7 @@
 //! | [`supervisor`] | keeps the recogniser process alive, in the program's process |
 //! | [`worker`] | the recogniser process itself |
 //! | [`protocol`], [`audio`] | what they say, and the memory they share |
-//! | [`policy`], [`guard`], [`engine`], `sampler`, [`bias`], `mel` | how a segment is decoded |
+//! | [`policy`], [`guard`], [`engine`], `sampler`, `softmax`, [`bias`], `mel` | how a segment is decoded |
 //! | [`verdict`] | whether the text is believed |
 //!
 //! Architecture invariant: whisper.cpp runs in the recogniser process only.
@@ -20,6 +20,7 @@ mod mel;
 pub mod policy;
 pub mod protocol;
 mod sampler;
+mod softmax;
 pub mod supervisor;
 pub mod thread;
 pub mod verdict;

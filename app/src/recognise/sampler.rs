@@ -1,6 +1,7 @@
 //! The choice of the next token: greedy, under Whisper's rules for time stamps.
 
 use super::bias::Bonus;
+use super::softmax::sum_exp;
 
 /// The latest first time stamp, in positions: speech is taken to begin in the first second (as whisper.cpp's
 /// `max_initial_ts`).
@@ -102,7 +103,7 @@ impl Sampler {
             }
         }
         let maximum = best_text.max(best_stamp);
-        let stamps_sum: f32 = stamps.iter().map(|&logit| (logit - maximum).exp()).sum();
+        let stamps_sum = sum_exp(stamps, maximum);
         // All time stamps together against the best word: the rule that makes the model use them at all.
         let stamps_win = |text: f32| stamps_sum > 0.0 && stamps_sum.ln() + maximum > text;
         let plain = if stamps_win(best_text) { stamp_token } else { text_token };
@@ -113,7 +114,7 @@ impl Sampler {
             .max_by(|(_, a), (_, b)| a.total_cmp(b));
         let token = favourite.map_or(plain, |(token, _)| token);
         let end = if !initial { &logits[v.end_of_text..=v.end_of_text] } else { &[] };
-        let text_sum: f32 = words.iter().chain(end).map(|&logit| (logit - maximum).exp()).sum();
+        let text_sum = sum_exp(words, maximum) + sum_exp(end, maximum);
         let all = (text_sum + stamps_sum).ln();
         let score_of = |token| {
             let logit = if token >= v.first_timestamp { stamps_sum.ln() } else { logits[token] - maximum };

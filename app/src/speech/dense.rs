@@ -1,7 +1,8 @@
 //! One dense layer, its weights laid out so that the compiler makes vector instructions of the loops.
 
 /// Outputs computed side by side: four 128-bit vectors a column, enough independent sums to hide the latency of an
-/// addition. Of 4, 8 and 16 this was the fastest on x86-64 (0.5, 0.6, 0.24 % of a core).
+/// addition. Of 4, 8 and 16 this was the fastest on x86-64 (0.5, 0.6, 0.24 % of a core, when
+/// the transform was one of the layers).
 const LANES: usize = 16;
 
 /// A layer `y = W x + b`.
@@ -44,7 +45,7 @@ impl Dense {
 
     /// Apply the layer to `COLUMNS` inputs of `inputs` values each; `y` is `[COLUMNS][outputs]`.
     ///
-    /// The columns share each load of a weight: the weights (1.2 MB in all) are what the memory has to deliver.
+    /// The columns share each load of a weight: the weights (0.9 MB in all) are what the memory has to deliver.
     pub(super) fn apply<const COLUMNS: usize>(&self, x: [&[f32]; COLUMNS], y: &mut [f32]) {
         let x = x.map(|column| &column[..self.inputs]);
         for (block, rows) in self.weights.chunks_exact(self.inputs).enumerate() {

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// A file of the right shapes with made-up weights.
+/// A file of the right shapes with made-up weights, and a made-up window of the transform.
 pub(crate) fn synthetic_file() -> Vec<u8> {
     let shapes: [(&str, &[usize]); 15] = [
         ("stft_conv.weight", &[258, 1, 256]),
@@ -23,7 +23,7 @@ pub(crate) fn synthetic_file() -> Vec<u8> {
         ("final_conv.bias", &[1]),
     ];
     let mut state = 1_u32;
-    let data: Vec<Vec<u8>> = shapes
+    let mut data: Vec<Vec<u8>> = shapes
         .iter()
         .map(|(_, shape)| {
             // Wide enough that every layer matters, small enough that no gate saturates.
@@ -35,6 +35,17 @@ pub(crate) fn synthetic_file() -> Vec<u8> {
                     (value * scale).to_le_bytes()
                 })
                 .collect()
+        })
+        .collect();
+    let (transform, _) = data.split_first_mut().unwrap();
+    let window: Vec<f32> =
+        transform.as_chunks().0[..256].iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    *transform = (0..2 * 129 * 256)
+        .flat_map(|at| {
+            let (row, sample) = (at / 256, at % 256);
+            let angle = std::f64::consts::TAU * ((row % 129) * sample % 256) as f64 / 256.0;
+            let wave = if row < 129 { angle.cos() } else { -angle.sin() };
+            (window[sample] * wave as f32).to_le_bytes()
         })
         .collect();
     let views = shapes.iter().zip(&data).map(|((name, shape), data)| {
@@ -123,13 +134,18 @@ fn a_file_of_the_right_shapes_loads_and_gives_probabilities() {
 
 #[test]
 fn a_sample_that_is_no_number_does_no_lasting_harm() {
-    let mut vad = load(&synthetic_file()).unwrap();
+    let signal = synthetic_speech();
+    let after = |bad: Option<f32>| -> Vec<f32> {
+        let mut vad = load(&synthetic_file()).unwrap();
+        bad.map(|bad| vad.push(&[bad; FRAME_SAMPLES]));
+        signal.as_chunks().0.iter().map(|frame| vad.push(frame)).collect()
+    };
+    let never = after(None);
     for bad in [f32::NAN, f32::INFINITY, f32::MAX] {
-        vad.push(&[bad; FRAME_SAMPLES]);
-        for _ in 0..3 {
-            let probability = vad.push(&[0.25; FRAME_SAMPLES]);
-            assert!((0.0..=1.0).contains(&probability), "after {bad}: {probability}");
-        }
+        let after = after(Some(bad));
+        assert!(after.iter().all(|probability| (0.0..=1.0).contains(probability)), "after {bad}: {after:?}");
+        let (last, expected) = (after[40], never[40]);
+        assert!((last - expected).abs() < 1e-3, "after {bad}: {last}, not {expected}");
     }
 }
 
@@ -161,6 +177,13 @@ fn other_tensors_are_refused_by_name() {
     let none = safetensors::serialize([("other", view)], None).unwrap();
     let missing = load(&none).err().unwrap().to_string();
     assert!(missing.contains("stft_conv.weight: is missing"), "{missing}");
+
+    let mut no_transform = synthetic_file();
+    let view = SafeTensors::deserialize(&no_transform).unwrap();
+    let at =
+        view.tensor("stft_conv.weight").unwrap().data().as_ptr() as usize - no_transform.as_ptr() as usize;
+    no_transform[at + 4 * 300 + 3] ^= 0x80;
+    assert!(load(&no_transform).err().unwrap().to_string().contains("no Fourier transform"));
 
     let mut infinite = synthetic_file();
     let end = infinite.len();
@@ -220,8 +243,8 @@ const REFERENCE: [f32; 125] = [
 /// The same with the weights of [`synthetic_file`], for the first second.
 #[rustfmt::skip]
 const SYNTHETIC_REFERENCE: [f32; 31] = [
-    0.28428, 0.272909, 0.308035, 0.312489, 0.366866, 0.321951, 0.302876, 0.401685, 0.349893,
-    0.411773, 0.423714, 0.385472, 0.317052, 0.283654, 0.315075, 0.239574, 0.320778, 0.25237,
-    0.252782, 0.276939, 0.337574, 0.37558, 0.328062, 0.30646, 0.333913, 0.29665, 0.287364,
-    0.301402, 0.330815, 0.305773, 0.364962,
+    0.28698, 0.294522, 0.287257, 0.341724, 0.270215, 0.2812, 0.283216, 0.326205, 0.347208,
+    0.416043, 0.444756, 0.431527, 0.365952, 0.408018, 0.35367, 0.339671, 0.385255, 0.349876,
+    0.305814, 0.40536, 0.468455, 0.46419, 0.392829, 0.357464, 0.35668, 0.412129, 0.379411,
+    0.384866, 0.388546, 0.388118, 0.461158,
 ];

@@ -14,6 +14,7 @@ use super::{Attempt, Decoded, Ending, Engine, SAMPLES_PER_POSITION, Sound};
 use crate::recognise::bias::Place;
 use crate::recognise::guard;
 use crate::recognise::sampler::Sampler;
+use crate::recognise::softmax::sum_exp;
 
 /// Tokens one attempt may produce: half the decoder's text context, as in the reference implementation.
 const TOKENS_MAX: usize = 224;
@@ -63,13 +64,13 @@ impl Engine {
         let path = Path::new(Sampler::new(self.kinds, attempt.timestamps, speech_end), past, tokens_max);
         let bounds = Bounds { tokens_max, is_withdrawn: segment.is_withdrawn, rival: &[] };
         let mut doubts = Doubts::new(attempt.second_looks);
-        let (mut path, mut ending) = self.follow(path, None, &bounds, &mut doubts)?;
+        let (mut path, mut ending) = self.follow(path, &bounds, &mut doubts)?;
         let looks = if ending == Ending::EndOfText { attempt.second_looks } else { 0 };
         for _ in 0..looks {
-            let Some(Turn { before, logits, token }) = doubts.take_last() else { break };
-            let (at, mut later) = (before.past, Doubts::new(attempt.second_looks));
+            let Some(turn) = doubts.take_last() else { break };
+            let (at, mut later) = (turn.before.past, Doubts::new(attempt.second_looks));
             let bounds = Bounds { rival: &path.scores, ..bounds };
-            let (other, other_ending) = self.follow(before, Some((logits, token)), &bounds, &mut later)?;
+            let (other, other_ending) = self.take_turn(turn, &bounds, &mut later)?;
             if (segment.is_withdrawn)() {
                 ending = Ending::Withdrawn;
                 break;
@@ -91,22 +92,31 @@ impl Engine {
         })
     }
 
-    /// Decode from here to the end. `forced`: what the model has said here, and the token that is to be taken all the
-    /// same.
+    /// Decode to the end from a turn, with the token that was not taken there.
+    fn take_turn(
+        &mut self,
+        Turn { before: mut path, logits, token }: Turn,
+        bounds: &Bounds<'_>,
+        doubts: &mut Doubts,
+    ) -> Result<(Path, Ending), WhisperError> {
+        let choice = path.sampler.choose(&logits, std::iter::once((token, CERTAIN)));
+        match self.take(&mut path, token, choice.score, bounds)? {
+            Some(ending) => Ok((path, ending)),
+            None => self.follow(path, bounds, doubts),
+        }
+    }
+
+    /// Decode from here to the end.
     fn follow(
         &mut self,
         mut path: Path,
-        forced: Option<(Vec<f32>, usize)>,
         bounds: &Bounds<'_>,
         doubts: &mut Doubts,
     ) -> Result<(Path, Ending), WhisperError> {
         let mut detour: Option<Detour> = None;
         // Where decoding went back to: what the model said there.
-        let (mut gone_back, mut certain) = match forced {
-            Some((logits, token)) => (Some(logits), Some((token, CERTAIN))),
-            None => (None, None),
-        };
-        let ending = loop {
+        let mut gone_back: Option<Vec<f32>> = None;
+        loop {
             let logits = gone_back.as_deref().map_or_else(|| self.state.get_logits(), Ok)?;
             let place = detour.as_ref().map_or(Place::START, |detour| detour.place);
             let is_whole = self.bias.ends(place);
@@ -115,8 +125,7 @@ impl Engine {
             let places = [Some(place), next_phrase].into_iter().flatten();
             let bonuses = places.flat_map(|place| self.bias.bonuses(place)).filter(|_| gone_back.is_none());
             let sampler = path.sampler.clone();
-            let forced = certain.take();
-            let choice = path.sampler.choose(logits, bonuses.chain(forced));
+            let choice = path.sampler.choose(logits, bonuses);
             let turn = |token| {
                 let before = Path { sampler: sampler.clone(), ..path.clone() };
                 Turn { before, logits: logits.to_vec(), token }
@@ -155,33 +164,44 @@ impl Engine {
             gone_back = None;
             // What a bonus chose is less likely by itself: a second look, or a retry, would only take it back. So it counts
             // as likely as what it was chosen before.
-            let counted = if forced.is_none() { choice.plain_score } else { choice.score };
-            path.scores.push(counted);
-            let is_text = choice.token < self.kinds.end_of_text;
-            if choice.token <= self.kinds.end_of_text {
-                path.logprobs.push(counted);
+            if let Some(ending) = self.take(&mut path, choice.token, choice.plain_score, bounds)? {
+                return Ok((path, ending));
             }
-            if choice.token == self.kinds.end_of_text || path.sampler.past_the_end() {
-                break Ending::EndOfText;
+        }
+    }
+
+    /// Add a token to the text. The text may end there; if not, the decoder goes on to the next token.
+    fn take(
+        &mut self,
+        path: &mut Path,
+        token: usize,
+        score: f32,
+        bounds: &Bounds<'_>,
+    ) -> Result<Option<Ending>, WhisperError> {
+        path.scores.push(score);
+        if token <= self.kinds.end_of_text {
+            path.logprobs.push(score);
+        }
+        if token == self.kinds.end_of_text || path.sampler.past_the_end() {
+            return Ok(Some(Ending::EndOfText));
+        }
+        if token < self.kinds.end_of_text {
+            path.tokens.push(token as WhisperTokenId);
+            if let Some(first_round) = guard::repetition(&path.tokens) {
+                path.tokens.truncate(first_round);
+                path.logprobs.truncate(first_round);
+                return Ok(Some(Ending::Loop));
             }
-            if is_text {
-                path.tokens.push(choice.token as WhisperTokenId);
-                if let Some(first_round) = guard::repetition(&path.tokens) {
-                    path.tokens.truncate(first_round);
-                    path.logprobs.truncate(first_round);
-                    break Ending::Loop;
-                }
-            }
-            if path.tokens.len() >= bounds.tokens_max || path.past >= 2 * TOKENS_MAX {
-                break Ending::TooLong;
-            }
-            // Nobody needs a text that is beaten either; `decode` asks which of the two it was.
-            if (bounds.is_withdrawn)() || bounds.is_beaten(&path) {
-                break Ending::Withdrawn;
-            }
-            self.step(choice.token as WhisperTokenId, &mut path.past)?;
-        };
-        Ok((path, ending))
+        }
+        if path.tokens.len() >= bounds.tokens_max || path.past >= 2 * TOKENS_MAX {
+            return Ok(Some(Ending::TooLong));
+        }
+        // Nobody needs a text that is beaten either; `decode` asks which of the two it was.
+        if (bounds.is_withdrawn)() || bounds.is_beaten(path) {
+            return Ok(Some(Ending::Withdrawn));
+        }
+        self.step(token as WhisperTokenId, &mut path.past)?;
+        Ok(None)
     }
 
     /// Whether a token begins a word, or ends one: it is not the rest of the word before it.
@@ -308,8 +328,7 @@ struct Detour {
 /// Softmax probability of one token.
 fn probability(logits: &[f32], token: usize) -> f32 {
     let maximum = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f32 = logits.iter().map(|&logit| (logit - maximum).exp()).sum();
-    (logits[token] - maximum).exp() / sum
+    (logits[token] - maximum).exp() / sum_exp(logits, maximum)
 }
 
 #[cfg(test)]
