@@ -112,3 +112,24 @@ pub(super) fn run(
     }
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
+
+#[cfg(test)]
+mod tests {
+    use oratype::listen::frontend::FrontEnd;
+    use oratype::settings::Settings;
+    use oratype_hal::pcm::{SampleFormat, StreamFormat};
+
+    /// Otherwise a device would never dictate, for a number in its settings that was accepted.
+    #[test]
+    fn the_gain_of_every_board_can_be_changed_as_far_as_the_settings_go() {
+        let format = StreamFormat { rate_hz: 48_000, channels: 2, sample: SampleFormat::S32 };
+        for gain_db in [-20, 60] {
+            let (settings, problems) = Settings::from_toml(&format!("[audio]\ngain_db = {gain_db}"));
+            assert!(problems.is_empty(), "{problems:?}");
+            for board in oratype_board::appliances() {
+                let gain_db = settings.audio.gain_db + board.microphone_gain_db;
+                assert!(FrontEnd::new(format, gain_db).is_ok(), "{}: {gain_db} dB", board.name);
+            }
+        }
+    }
+}

@@ -22,6 +22,10 @@ pub const INPUT_RATE_MIN_HZ: u32 = 4_000;
 /// The highest input rate any sound card offers.
 pub const INPUT_RATE_MAX_HZ: u32 = 384_000;
 
+/// The most gain, either way: more than the settings and a board's microphone together ask for. A 24-bit sample has no
+/// more to give.
+pub const GAIN_DB_MAX: f32 = 100.0;
+
 /// Corner of the high-pass that removes DC. MEMS microphones have an offset of up to a few per cent of full scale, and
 /// rumble below 20 Hz carries no speech; voices begin near 70 Hz, where this takes 0.3 dB.
 const DC_CORNER_HZ: f32 = 20.0;
@@ -41,7 +45,7 @@ pub enum FrontEndError {
     #[error("the sound has {0} channels; choose a source with 1 or 2")]
     Channels(u8),
     /// The gain is no number, or beyond all use.
-    #[error("a gain of {0} dB cannot be applied; choose one from -60 to 60 dB")]
+    #[error("a gain of {0} dB cannot be applied; choose one from -{GAIN_DB_MAX} to {GAIN_DB_MAX} dB")]
     Gain(f32),
 }
 
@@ -64,13 +68,13 @@ pub struct FrontEnd {
 }
 
 impl FrontEnd {
-    /// A front end for a stream of `format`, its samples multiplied by `gain_db` (-60 to 60 dB).
+    /// A front end for a stream of `format`, its samples multiplied by `gain_db` (up to [`GAIN_DB_MAX`] either way).
     ///
     /// # Errors
     /// [`FrontEndError`] when the format or the gain is outside the documented range.
     pub fn new(format: StreamFormat, gain_db: f32) -> Result<Self, FrontEndError> {
         check(format)?;
-        if !(-60.0..=60.0).contains(&gain_db) {
+        if !(-GAIN_DB_MAX..=GAIN_DB_MAX).contains(&gain_db) {
             return Err(FrontEndError::Gain(gain_db));
         }
         let rate = RateConverter::new(format.rate_hz).map_err(|_| FrontEndError::Rate(format.rate_hz))?;

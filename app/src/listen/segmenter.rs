@@ -32,7 +32,8 @@ use crate::typing::Stopped;
 const CUT_FROM_SAMPLES: usize = 12 * SAMPLE_RATE_HZ;
 /// A silence this long is a pause between sentences or clauses, not one between words.
 const PAUSE_SAMPLES: u64 = (SAMPLE_RATE_HZ / 2) as u64;
-/// No segment is longer: it must fit a slot, with room for the periods that come before a slot is free.
+/// Speech without a pause is cut here. It must fit a slot, with room for a tail, or for what comes before another slot is
+/// free.
 const CUT_AT_SAMPLES: usize = 15 * SAMPLE_RATE_HZ;
 /// Silence kept before the speech of a segment. A word that the detector hears late is within it.
 const EDGE_BEFORE_SAMPLES: usize = SAMPLE_RATE_HZ / 2;
@@ -371,6 +372,10 @@ impl Segmenter {
             let forgotten = length - UNSPOKEN_KEPT_SAMPLES;
             dictation.slot.discard_front(forgotten);
             dictation.slot_start += forgotten as u64;
+            // Its evidence goes with it, unless somebody is just beginning.
+            if self.detector.evidence().run_frames == 0 {
+                self.detector.take_evidence();
+            }
         } else if length >= CUT_FROM_SAMPLES && silence >= PAUSE_SAMPLES {
             // What is left of the silence goes on in the next segment, as long as nobody speaks.
             self.cut(length - silence as usize + EDGE_AFTER_SAMPLES, sink)?;
@@ -434,7 +439,9 @@ impl Segmenter {
         };
         let closed = std::mem::replace(dictation, rest);
         // The detector begins anew with the next segment, so that its evidence covers all of it.
-        let evidence = self.detector.take_evidence();
+        let mut evidence = self.detector.take_evidence();
+        let end = self.detector.speech_end_before(slot_start - closed.detector_start);
+        evidence.span = evidence.span.zip(end).map(|((start, _), end)| (start, end)).filter(|(a, b)| a < b);
         self.detector.reset();
         self.detector.push(dictation.slot.samples());
         self.close(closed, evidence, Instant::now(), sink);

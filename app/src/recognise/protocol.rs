@@ -104,7 +104,7 @@ pub struct Transcript {
     pub audio_ctx: u32,
     /// Attempts thrown away before it.
     pub retries: u32,
-    /// A guard tripped even with the widest context: the text may be cut short.
+    /// The text is doubtful even at the last attempt that there was time for, or may be cut short.
     pub suspect: bool,
     /// Withdrawn before it was done: there is no text.
     pub withdrawn: bool,

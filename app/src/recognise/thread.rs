@@ -138,6 +138,8 @@ impl RecogniseThread<'_> {
                             // The sound was kept, so that nothing depends on what became of the early text.
                             let result = match result {
                                 Some(Ok(transcript)) if !transcript.withdrawn => Ok(transcript),
+                                // It has had all its tries.
+                                Some(Err(error @ RecogniseError::Segment(_))) => Err(error),
                                 _ => self.recognise(&segment),
                             };
                             drop(segment);

@@ -26,6 +26,9 @@ pub const GATE_PROBABILITY: f32 = 0.4;
 /// chosen on these same recordings.
 pub const GATE_RUN_FRAMES: u32 = 4;
 
+/// Frames of which it is remembered whether they belong to speech: 16.4 s, more than a segment has.
+const FRAMES_KEPT: usize = 512;
+
 /// What the frames of one utterance said. Sample positions count from the detector's last reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SpeechEvidence {
@@ -86,6 +89,8 @@ pub struct SpeechDetector {
     in_speech: bool,
     /// Where the silence that lasts until now began.
     silence_start: u64,
+    /// Whether frame n belongs to speech, at n modulo its length.
+    speech: [bool; FRAMES_KEPT],
     evidence: SpeechEvidence,
 }
 
@@ -100,6 +105,7 @@ impl SpeechDetector {
             probability: 0.0,
             in_speech: false,
             silence_start: 0,
+            speech: [false; FRAMES_KEPT],
             evidence: SpeechEvidence::default(),
         }
     }
@@ -169,6 +175,18 @@ impl SpeechDetector {
         if self.in_speech { 0 } else { self.position() - self.silence_start }
     }
 
+    /// Where the last speech before this position ends, samples since the last reset; none if there is none in the
+    /// frames that are remembered.
+    pub fn speech_end_before(&self, position: u64) -> Option<u64> {
+        const FRAME: u64 = FRAME_SAMPLES as u64;
+        let frames = self.judged.div_ceil(FRAME);
+        let oldest = frames.saturating_sub(FRAMES_KEPT as u64);
+        (oldest..position.div_ceil(FRAME).min(frames))
+            .rev()
+            .find(|frame| self.speech[(frame % FRAMES_KEPT as u64) as usize])
+            .map(|frame| ((frame + 1) * FRAME).min(position))
+    }
+
     /// Judge the frame, of which the first `count` samples are sound.
     fn judge(&mut self, count: usize) {
         self.filled = 0;
@@ -186,6 +204,7 @@ impl SpeechDetector {
         if self.in_speech {
             self.silence_start = end;
         }
+        self.speech[(start / FRAME_SAMPLES as u64) as usize % FRAMES_KEPT] = self.in_speech;
         self.evidence.add(probability, self.in_speech, start, end);
     }
 }
@@ -214,6 +233,23 @@ mod tests {
         assert_eq!(told(&[0.9, 0.4, 0.4]).silence_samples(), 0);
         assert_eq!(told(&[0.9, 0.4, 0.3, 0.4]).silence_samples(), 2 * FRAME);
         assert!(!told(&[0.9, 0.3]).in_speech());
+    }
+
+    #[test]
+    fn the_speech_before_a_place_is_known() {
+        let mut detector = told(&[0.1, 0.9, 0.9, 0.1, 0.1, 0.9]);
+        let before = |detector: &SpeechDetector, frames: u64| detector.speech_end_before(frames * FRAME);
+        assert_eq!(before(&detector, 0), None);
+        assert_eq!(before(&detector, 1), None);
+        assert_eq!(before(&detector, 2), Some(2 * FRAME));
+        assert_eq!(detector.speech_end_before(2 * FRAME + 7), Some(2 * FRAME + 7));
+        assert_eq!(before(&detector, 5), Some(3 * FRAME));
+        assert_eq!(before(&detector, 99), Some(6 * FRAME));
+        // The oldest are forgotten.
+        (0..FRAMES_KEPT).for_each(|_| detector.note(0.1, FRAME));
+        assert_eq!(before(&detector, 99), None);
+        detector.note(0.9, FRAME);
+        assert_eq!(before(&detector, 9999), Some((FRAMES_KEPT as u64 + 7) * FRAME));
     }
 
     #[test]

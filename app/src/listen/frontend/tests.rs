@@ -208,7 +208,7 @@ fn formats_out_of_range_are_refused() {
     assert_eq!(refused(384_001, 1, 0.0), Some(FrontEndError::Rate(384_001)));
     assert_eq!(refused(48_000, 3, 0.0), Some(FrontEndError::Channels(3)));
     assert_eq!(refused(48_000, 0, 0.0), Some(FrontEndError::Channels(0)));
-    assert_eq!(refused(48_000, 1, 61.0), Some(FrontEndError::Gain(61.0)));
+    assert_eq!(refused(48_000, 1, 101.0), Some(FrontEndError::Gain(101.0)));
     assert!(refused(48_000, 1, f32::NAN).is_some());
     assert_eq!(refused(4_000, 1, 0.0), None);
     assert_eq!(refused(384_000, 2, 0.0), None);

@@ -6,17 +6,26 @@ use super::*;
 use crate::sizes::SEGMENT_SLOTS;
 use crate::speech::{FRAME_SAMPLES, Vad};
 
-/// Everything that is loud is speech.
+/// Everything that is loud is speech; what is half as loud may be.
 struct Loudness;
 
 /// Samples of speech are at least this; where in the stream a sample lies is added in steps of [`STEP`].
 const LOUD: f32 = 0.25;
+/// Half as loud.
+const MURMUR: f32 = 0.125;
 /// Four times the resolution of `f32` below 0.5: two million samples can be told apart.
 const STEP: f64 = 1.2e-7;
 
 impl Vad for Loudness {
     fn push(&mut self, frame: &[f32; FRAME_SAMPLES]) -> f32 {
-        if frame.iter().filter(|&&s| s >= LOUD).count() * 2 > FRAME_SAMPLES { 0.9 } else { 0.05 }
+        let is_mostly = |level: f32| frame.iter().filter(|&&s| s >= level).count() * 2 > FRAME_SAMPLES;
+        if is_mostly(LOUD) {
+            0.9
+        } else if is_mostly(MURMUR) {
+            0.45
+        } else {
+            0.05
+        }
     }
 
     fn reset(&mut self) {}
@@ -121,12 +130,15 @@ impl Bench {
 
     /// Let `ms` pass, with or without speech, in periods of 10 ms. Whether the dictation ended by itself.
     fn hear(&mut self, ms: u64, speech: bool) -> bool {
+        self.hear_sound(ms, |at| if speech { (f64::from(LOUD) + at as f64 * STEP) as f32 } else { 0.0 })
+    }
+
+    /// The same with the sample of each position in the stream.
+    fn hear_sound(&mut self, ms: u64, sample: impl Fn(u64) -> f32) -> bool {
         let mut ended = false;
         for _ in 0..ms / 10 {
             let at = self.segmenter.position();
-            let sample =
-                |i: u64| if speech { (f64::from(LOUD) + (at + i) as f64 * STEP) as f32 } else { 0.0 };
-            let period: Vec<f32> = (0..160).map(sample).collect();
+            let period: Vec<f32> = (0..160).map(|i| sample(at + i)).collect();
             let delivered = &mut self.delivered;
             ended |= self.segmenter.push(&period, self.latched, &mut |work| delivered.take(work)).unwrap();
         }
@@ -288,6 +300,24 @@ fn without_a_pause_it_is_cut_in_time_and_nothing_is_lost() {
     assert_eq!(segments.concat(), span(0, 65_000));
 }
 
+/// The quietest place may lie behind the last word, in the middle of a long pause.
+#[test]
+fn what_is_cut_in_a_pause_ends_with_its_last_word() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    bench.hear(8000, true);
+    bench.hear_sound(700, |_| 0.01);
+    bench.hear(600, false);
+    bench.hear_sound(700, |_| 0.01);
+    bench.hear(6000, true);
+    bench.release();
+    bench.hear(1000, false);
+    assert_eq!(bench.delivered.segments, [span(0, 8000), span(10_000, 16_000)]);
+    let (sound, speech_end) = &bench.delivered.sounds[0];
+    assert!(speech_end.abs_diff(8 * SAMPLE_RATE_HZ) <= FRAME_SAMPLES, "{speech_end}");
+    assert_eq!(sound.len(), speech_end + EDGE_AFTER_SAMPLES);
+}
+
 #[test]
 fn a_pause_is_recognised_early_and_given_up_when_the_speaker_goes_on() {
     let mut bench = Bench::new();
@@ -414,6 +444,22 @@ fn a_click_long_before_the_first_word_is_no_part_of_its_segment() {
     assert_eq!(bench.delivered.segments, [span(8050, 10_050)]);
     let (sound, _) = &bench.delivered.sounds[0];
     assert!(sound.len() < 3 * SAMPLE_RATE_HZ, "{} samples", sound.len());
+}
+
+/// A television, and then a click: neither of them is speech, nor are they together.
+#[test]
+fn what_seemed_to_be_speech_is_forgotten_with_its_sound() {
+    let mut bench = Bench::new();
+    bench.press().unwrap();
+    for _ in 0..5 {
+        bench.hear_sound(500, |_| MURMUR);
+        bench.hear(5000, false);
+    }
+    bench.hear(50, true);
+    bench.hear(3000, false);
+    bench.release();
+    bench.hear(1000, false);
+    assert_eq!((bench.delivered.segments.len(), bench.delivered.finished), (0, 1));
 }
 
 #[test]
