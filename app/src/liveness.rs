@@ -51,7 +51,7 @@ pub struct Deadlines {
     /// It marks each message to the recogniser. The longest wait between two marks is the one for an answer; a
     /// recogniser that does not give it is ended and started again first.
     pub recognise: Duration,
-    /// It marks every character, and every 50 ms while the host is away.
+    /// It marks every report, at least one a second, and every 50 ms while the host is away.
     pub typing: Duration,
 }
 

@@ -10,9 +10,6 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-/// The first watchdog of the machine.
-pub const DEVICE: &str = "/dev/watchdog";
-
 /// Written before closing, it stops the timer ("magic close").
 const MAGIC_CLOSE: &[u8] = b"V";
 

@@ -82,6 +82,7 @@ impl Capture for ReopenedMicrophone {
         };
         Ok(match source.read_period(buffer) {
             Ok(Captured::Period(period)) if frontend::check(period.format).is_ok() => {
+                self.source.works();
                 self.heard_at = self.clock.now();
                 let interrupted = std::mem::take(&mut self.interrupted);
                 Captured::Period(Period { discontinuity: period.discontinuity || interrupted, ..period })
@@ -118,7 +119,10 @@ impl Button for ReopenedButton {
     fn next_edge(&mut self, until: Timestamp) -> Result<Option<Edge>, GpioError> {
         let Some(button) = self.button.get() else { return Ok(None) };
         let edge = match button.next_edge(until) {
-            Ok(edge) => edge,
+            Ok(edge) => {
+                self.button.works();
+                edge
+            }
             Err(error) => {
                 log::error!("{error}");
                 self.button.fail();
@@ -155,6 +159,7 @@ impl Keyboard for ReopenedKeyboard {
             // The report is sent again to the next keyboard.
             return Err(KeyboardError::HostAway);
         }
+        self.0.works();
         result
     }
 
@@ -163,7 +168,11 @@ impl Keyboard for ReopenedKeyboard {
     }
 
     fn meet_host(&mut self) -> bool {
-        self.0.get().is_some_and(|keyboard| keyboard.meet_host())
+        let is_there = self.0.get().is_some_and(|keyboard| keyboard.meet_host());
+        if is_there {
+            self.0.works();
+        }
+        is_there
     }
 }
 

@@ -46,9 +46,6 @@ pub const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 /// Between two tries to load the speech detector. It lies in memory, so this is for the improbable.
 const VAD_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long the watchdog waits: the most that the Raspberry Pi's hardware takes (bcm2835_wdt.c).
-pub const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// How the board's devices are opened. Each is called on a thread of its own, whenever the device is wanted and not
 /// there.
 pub struct Devices {

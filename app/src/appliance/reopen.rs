@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use crate::status::{Cause, Status};
 
+/// A device that failed and was opened again is taken to work when it has not failed for so long, if nothing shows it
+/// before. Longer than any takes to be given up.
+const PROBATION: Duration = Duration::from_secs(10);
+
 /// Why a device could not be opened, in one line.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -23,12 +27,23 @@ pub(super) struct Kind {
     pub(super) lacking: Option<Cause>,
 }
 
+impl Kind {
+    fn set_lacking(self, status: &Status, lacking: bool) {
+        if let Some(cause) = self.lacking {
+            status.set_lacking(cause, lacking);
+        }
+    }
+}
+
 /// A device, while it is there.
 ///
 /// Opening and closing take time, memory and locks, so both happen on the other thread.
 pub(super) struct Reopened<T> {
     kind: Kind,
     current: Option<T>,
+    /// It has shown that it works.
+    works: bool,
+    status: Arc<Status>,
     opened: Receiver<T>,
     failed: SyncSender<T>,
 }
@@ -43,25 +58,35 @@ impl<T: Send + 'static> Reopened<T> {
     ) -> io::Result<Self> {
         let (opened_sender, opened) = sync_channel(1);
         let (failed, failed_receiver) = sync_channel(1);
-        let status = Arc::clone(status);
+        let attendant = Attendant { kind, open, pause, status: Arc::clone(status) };
         // It ends when the device is no longer wanted; nobody waits for a driver that takes its time.
         thread::Builder::new().name(kind.name.into()).spawn(move || {
-            Attendant { kind, open, pause, status }.run(&opened_sender, &failed_receiver);
+            attendant.run(&opened_sender, &failed_receiver);
         })?;
-        Ok(Self { kind, current: None, opened, failed })
+        Ok(Self { kind, current: None, works: false, status: Arc::clone(status), opened, failed })
     }
 
     /// The device, if it is there. Neither allocates nor waits.
     pub(super) fn get(&mut self) -> Option<&mut T> {
         if self.current.is_none() {
             self.current = match self.opened.try_recv() {
-                Ok(device) => Some(device),
+                Ok(device) => {
+                    self.works = false;
+                    Some(device)
+                }
                 Err(TryRecvError::Empty) => None,
                 // Nobody would open it any more: better to start the program again.
                 Err(TryRecvError::Disconnected) => panic!("the {} thread is gone", self.kind.name),
             };
         }
         self.current.as_mut()
+    }
+
+    /// It does what it is for, so it is not lacking: that it could be opened does not say so. Neither allocates nor waits.
+    pub(super) fn works(&mut self) {
+        if !std::mem::replace(&mut self.works, true) {
+            self.kind.set_lacking(&self.status, false);
+        }
     }
 
     /// It failed: hand it over to be closed, and opened again.
@@ -96,17 +121,24 @@ impl<T> Attendant<T> {
                 Ok(device) => {
                     log::info!("{name} opened");
                     said = None;
-                    self.set_lacking(false);
                     if opened.send(device).is_err() {
                         return;
                     }
-                    let Ok(device) = failed.recv() else { return };
-                    self.set_lacking(true);
+                    let device = match failed.recv_timeout(PROBATION) {
+                        Ok(device) => device,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                        Err(RecvTimeoutError::Timeout) => {
+                            self.kind.set_lacking(&self.status, false);
+                            let Ok(device) = failed.recv() else { return };
+                            device
+                        }
+                    };
+                    self.kind.set_lacking(&self.status, true);
                     log::warn!("the {name} is gone");
                     drop(device);
                 }
                 Err(error) => {
-                    self.set_lacking(true);
+                    self.kind.set_lacking(&self.status, true);
                     let error = error.to_string();
                     if said.as_ref() != Some(&error) {
                         log::error!("{name}: {error}; trying again every {:.1} s", self.pause.as_secs_f32());
@@ -124,12 +156,6 @@ impl<T> Attendant<T> {
     fn set_opening(&self, opening: bool) {
         if let Some(cause) = self.kind.lacking {
             self.status.set_opening(cause, opening);
-        }
-    }
-
-    fn set_lacking(&self, lacking: bool) {
-        if let Some(cause) = self.kind.lacking {
-            self.status.set_lacking(cause, lacking);
         }
     }
 }

@@ -139,6 +139,14 @@ fn a_microphone_that_is_mute_or_of_no_use_is_opened_again() {
     });
     assert!(passed >= Duration::from_secs(5), "given up after {passed:?}");
 
+    // The next one can be opened too: that does not make it one that works.
+    let _mute_too = bench.plug_in(960);
+    read(&mut bench.microphone, || {
+        assert_eq!(bench.status.lacking(), Some(Cause::Microphone));
+        clock.advance(100 * MS);
+        asks.try_recv().is_ok()
+    });
+
     // Periods that do not fit, then a rate that cannot be converted, then one of use.
     bench.plug_in(7681);
     let odd = bench.plug_in(960);

@@ -179,7 +179,7 @@ settings! {
     /// What the words become.
     text: Text {
         /// Spoken commands, such as "comma" and "new line". "on": wherever they are not meant as words. "alone":
-        /// only where nothing else is said while the button is held. "off": never.
+        /// only where nothing else is said between two pauses. "off": never.
         "commands" commands: String = "on".into(), OneOf(&["on", "alone", "off"]);
         /// Capitals and full stops that you did not speak. "sentence": every dictation begins with a capital and
         /// ends with a full stop. "fragment": none does. "auto": it depends on the words and on what is before.
@@ -199,7 +199,7 @@ settings! {
 
     /// Speech to text.
     recogniser: Recogniser {
-        /// Threads that recognise. 0: as many as the board sets cores aside for it.
+        /// Threads that recognise, at most as many as the board sets cores aside for it. 0: as many.
         "threads" threads: u32 = 0, Count(0..=8);
         /// What is doubtful is recognised again. "fast": never, for the words to come sooner. "balanced": once, if
         /// this board is fast enough for it. "best": as often as it takes.

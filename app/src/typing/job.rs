@@ -88,15 +88,20 @@ pub struct Stopped {
 }
 
 impl Interrupt {
-    /// Stop what is being typed now; if nothing is, do not type the dictation `last`, unless that was typed already.
-    /// Returns what this is about.
+    /// Stop what is being typed now; if nothing is, do not type the dictation `last`, or, if an earlier gesture has named
+    /// that, the one before it; unless that was typed already. Returns what this is about.
     pub fn undo(&self, last: Option<u64>) -> Stopped {
         let mut progress = self.progress();
-        let idle = progress.typing == Typing::Nothing;
-        let last = last.filter(|&number| idle && number >= progress.finished);
-        let what = last.map_or(progress.typing, Typing::Dictation);
-        // A second gesture goes further back.
-        if what == Typing::Nothing || progress.is_unwanted(what) {
+        let what = match progress.typing {
+            Typing::Nothing => {
+                let waiting = last.into_iter().flat_map(|last| (progress.finished..=last).rev());
+                waiting.map(Typing::Dictation).find(|&what| !progress.is_unwanted(what)).unwrap_or_default()
+            }
+            // What stands before it was typed already.
+            typing if progress.is_unwanted(typing) => Typing::Nothing,
+            typing => typing,
+        };
+        if what == Typing::Nothing {
             return Stopped::default();
         }
         progress.unwanted.write(what);

@@ -333,6 +333,7 @@ impl<'a> Asked<'a> {
         let ending = self.shared.stop.load(Ordering::Relaxed);
         match moment {
             Moment::HostAway => ending,
+            Moment::BeforeReport => false,
             Moment::BetweenCharacters if ending && self.away.load(Ordering::Relaxed) => true,
             Moment::BetweenCharacters if self.next().is_some_and(|c| does_more(&self.keymap, c)) => {
                 !self.shared.interrupt.may_press(self.what)

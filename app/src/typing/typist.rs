@@ -20,6 +20,8 @@ pub enum Moment {
     BetweenCharacters,
     /// Time and again while the host is away, perhaps in the middle of a character.
     HostAway,
+    /// Before each report, so that it is known that the typing goes on; nothing is stopped.
+    BeforeReport,
 }
 
 /// How the typing of a text ended.
@@ -319,6 +321,14 @@ impl<K: Keyboard> Keys<K> {
         stop: &impl Fn(Moment) -> bool,
         host_away: &mut impl FnMut(bool),
     ) -> Result<(), Interrupted> {
+        if self.switched.caps_lock || self.switched.num_lock {
+            self.read_locks();
+        }
+        // Unless they are already: it may be another host by now, or somebody pressed the key.
+        if let Some(now) = self.locks {
+            self.switched.caps_lock &= !now.caps_lock;
+            self.switched.num_lock &= now.num_lock;
+        }
         if self.switched.caps_lock {
             self.switch_lock(usage::CAPS_LOCK, stop, host_away)?;
         }
@@ -367,6 +377,7 @@ impl<K: Keyboard> Keys<K> {
         stop: &impl Fn(Moment) -> bool,
         host_away: &mut impl FnMut(bool),
     ) -> Result<(), Interrupted> {
+        stop(Moment::BeforeReport);
         self.clock.sleep_until(self.due(report));
         loop {
             let tried_at = self.clock.now();

@@ -9,8 +9,8 @@
 //! | without one | transliterated, if the layout has what comes out |
 //! | without a transliteration, and control characters | as `?`, or what the layout has instead |
 //!
-//! Tab and Enter are keys of every layout; every line end is Enter. Architecture invariant: at least one stroke for
-//! every character.
+//! Enter is a key of every layout, Tab of nearly every one; every line end is Enter. Architecture invariant: at least
+//! one stroke for every character.
 
 mod entry;
 mod plain;

@@ -126,11 +126,12 @@ proptest! {
         said in prop::collection::vec(prop::sample::select(SAID.to_vec()), 1..9),
         at in any::<prop::sample::Index>(),
         spoken in any::<prop::sample::Index>(),
+        gestures in 1_usize..4,
     ) {
-        // The gesture comes when so many were spoken, which may be more than were typed.
+        // All gestures come one after the other, when so many were spoken, which may be more than were typed.
         let spoken = 1 + spoken.index(said.len());
         let last = spoken as u64 - 1;
-        // What it names, if it comes after so many reports: done without its undo, the jobs are the same up to there.
+        // What they name, if they come after so many reports: done without the undo, the jobs are the same up to there.
         let mut talk = Talk::default();
         said[..spoken].iter().for_each(|said| talk.say(said));
         let reports = {
@@ -139,27 +140,30 @@ proptest! {
             bench.host.reports().len()
         };
         let at = at.index(reports + 1);
-        let named = Arc::new(std::sync::Mutex::new(None));
+        let named = Arc::new(std::sync::Mutex::new(Vec::new()));
         let gesture = |bench: &mut Bench| {
             let (interrupt, named) = (Arc::clone(&bench.interrupt), Arc::clone(&named));
-            let undo = move || *named.lock().unwrap() = Some(interrupt.undo(Some(last)));
+            let undo = move || {
+                *named.lock().unwrap() = (0..gestures).map(|_| interrupt.undo(Some(last))).collect();
+            };
             if at == 0 { undo() } else { bench.events.push((at, Box::new(undo))) }
         };
         let mut bench = Bench::default();
         gesture(&mut bench);
         bench.run(talk.clone_jobs()).unwrap();
-        let Some(name) = *named.lock().unwrap() else { return Ok(()) };
-
-        let actions = talk.composer.undone(name);
-        talk.act(actions);
+        let names = std::mem::take(&mut *named.lock().unwrap());
+        for &name in &names {
+            let actions = talk.composer.undone(name);
+            talk.act(actions);
+        }
         said[spoken..].iter().for_each(|said| talk.say(said));
         let actions = talk.composer.time_is_up();
         talk.act(actions);
         let mut bench = Bench::default();
         gesture(&mut bench);
         bench.run(talk.clone_jobs()).unwrap();
-        prop_assert_eq!(*named.lock().unwrap(), Some(name));
-        prop_assert_eq!(bench.host.typed(), talk.composer.text(), "{:?} named {:?}", said, name);
+        prop_assert_eq!(&*named.lock().unwrap(), &names);
+        prop_assert_eq!(bench.host.typed(), talk.composer.text(), "{:?} named {:?}", said, names);
     }
 }
 
@@ -247,6 +251,23 @@ fn a_gesture_does_not_undo_the_one_before() {
         talk.say(said);
         let stopped = bench.interrupt.undo(Some(number));
         assert_eq!(stopped, Stopped { what: Typing::Dictation(number), keys: 0 });
+        let actions = talk.composer.undone(stopped);
+        talk.act(actions);
+    }
+    bench.run(talk.clone_jobs()).unwrap();
+    assert_eq!([&*bench.host.typed(), talk.composer.text()], ["One is here."; 2]);
+}
+
+/// Two gestures at once are about the last two, and neither reaches the host: not even an Enter.
+#[test]
+fn a_second_gesture_keeps_the_dictation_before_from_being_typed() {
+    let (mut talk, mut bench) = (Talk::default(), Bench::default());
+    for said in ["One is here.", "See you at eight. Press enter.", "Two is there."] {
+        talk.say(said);
+    }
+    for expected in [Typing::Dictation(2), Typing::Dictation(1)] {
+        let stopped = bench.interrupt.undo(Some(2));
+        assert_eq!(stopped, Stopped { what: expected, keys: 0 });
         let actions = talk.composer.undone(stopped);
         talk.act(actions);
     }
