@@ -25,12 +25,14 @@ def speak(row, path):
     if path.exists():
         return
     voice, rate, text = row["voice"], int(row["words_per_minute"]), row["spoken"]
+    part = path.with_suffix(".part")
     if voice.startswith("en"):
-        command = ["espeak-ng", "-v", voice, "-s", str(rate), "-w", path, text]
+        command = ["espeak-ng", "-v", voice, "-s", str(rate), "-w", part, text]
     else:
         stretch = f"duration_stretch={FLITE_WORDS_PER_MINUTE / rate:.2f}"
-        command = ["flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", path]
+        command = ["flite", "-voice", voice, "--setf", stretch, "-t", text, "-o", part]
     subprocess.run(command, check=True)
+    part.rename(path)
 
 
 def words(text):

@@ -1,6 +1,6 @@
 //! Two benchmark runs side by side, utterance by utterance.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -28,10 +28,17 @@ impl Comparison {
     /// Compares a run with another one. Nothing when they share no reference word.
     #[must_use]
     pub fn of(results: &[UtteranceResult], others: &[UtteranceResult]) -> Option<Self> {
-        let others: HashMap<_, _> = others.iter().map(|result| (&result.id, result)).collect();
+        // Several sets may have an utterance of the same name: the first goes with the first.
+        let mut counterparts: HashMap<_, VecDeque<_>> = HashMap::new();
+        for other in others {
+            counterparts.entry((&other.id, &other.reference)).or_default().push_back(other);
+        }
         let pairs: Vec<_> = results
             .iter()
-            .filter_map(|result| Some((result.word_edits(), others.get(&result.id)?.word_edits())))
+            .filter_map(|result| {
+                let other = counterparts.get_mut(&(&result.id, &result.reference))?.pop_front()?;
+                Some((result.word_edits(), other.word_edits()))
+            })
             .collect();
         let interval = wer_difference_interval(&pairs)?;
         let (here, there): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
@@ -88,5 +95,15 @@ mod tests {
         let text = comparison.to_string();
         assert!(text.contains("+25.00 points") && text.contains("+0.00 to +50.00"), "{text}");
         assert_eq!(Comparison::of(&a, &[]), None);
+    }
+
+    #[test]
+    fn sets_that_use_the_same_names_are_not_mixed_up() {
+        let clean = result("1", "a b", "a b");
+        let (noisy, other) = (result("1", "a b", "x y"), result("1", "c d", "c d"));
+        let run = [clean, noisy, other.clone()];
+        let comparison = Comparison::of(&run, &run).unwrap();
+        assert_eq!((comparison.utterances, comparison.better, comparison.worse), (3, 0, 0));
+        assert_eq!(Comparison::of(&run[..2], &[other]), None, "another sentence");
     }
 }

@@ -41,7 +41,8 @@ pub(super) struct BenchArgs {
     /// Compare with the results in this file, utterance by utterance; may be given again too
     #[arg(long, value_name = "FILE.jsonl", requires = "score")]
     against: Vec<PathBuf>,
-    /// How fast recordings play; latencies as a person would see them need `realtime`
+    /// How fast recordings play; latencies as a person would see them need `realtime` (but for a full stop at the end,
+    /// which a dictation holds back for a moment, and a recording does not)
     #[arg(long, value_enum, default_value_t = Pace::Realtime)]
     pace: Pace,
     /// Write a line of JSON for each utterance
@@ -153,6 +154,10 @@ fn measure(args: &BenchArgs, set: &Path) -> Result<Summary, Refusal> {
     settings.ignore_the_clock();
     if args.pace == Pace::Fast {
         settings.ignore_the_pacing();
+    }
+    if args.engine == Engine::FullContext {
+        // It cannot be stopped, so that what is begun at a pause and given up would be charged to it in full.
+        settings.recogniser.early = false;
     }
     let (board, _) = parts::board(args.common.board.as_deref())?;
     let mut recogniser = parts::recogniser(&args.common, &board, &settings);
