@@ -22,7 +22,7 @@ pub struct ModelFile {
 pub const WHISPER: ModelFile = ModelFile {
     name: "ggml-tiny.en-short-q8_0.bin",
     bytes: 43_550_795,
-    sha256: "a7fdcd16841d5343524e7d79f798664b5f06c0c7ca3ba79ce79b46bc21e739ce",
+    sha256: "90d8336da8d97b9665154ea20f0d313c5cac2a2ae723e0349f09fba4d42ddaa8",
 };
 
 /// Silero VAD 6.2.1, the 16 kHz weights.

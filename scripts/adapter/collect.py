@@ -16,6 +16,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -80,7 +81,10 @@ def deb_files(source: dict, cache: Path) -> Iterator[tuple[str, bytes]]:
         downloads = cache / "packages"
         downloads.mkdir(parents=True, exist_ok=True)
         subprocess.run(["apt-get", "download", "-q", source["deb"]], cwd=downloads, check=True)
-        subprocess.run(["dpkg", "-x", next(downloads.glob(f"{package}_*.deb")), folder], check=True)
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        subprocess.run(["dpkg", "-x", next(downloads.glob(f"{package}_*.deb")), part], check=True)
+        part.rename(folder)
     yield from sorted(getattr(games, source["archive"])(folder))
 
 

@@ -91,6 +91,32 @@ def main_table(found: Table, rows: dict[str, dict]) -> list[str]:
     return lines
 
 
+def together(found: Table, rows: dict[str, dict]) -> list[str]:
+    """The adapted model's points against the stock model's full context over several sets, as each has few words."""
+    everything = ("prompts", *TEXTED)
+    groups = {
+        "all": everything,
+        "without noise": [name for name in everything if not name.startswith("nois")],
+        "in noise": [name for name in everything if name.startswith("nois")],
+    }
+    lines = ["| sets with texts | recordings | words | adapted, +32 | adapted, full |", "|---|---|---|---|---|"]
+    for label, names in groups.items():
+        cells = []
+        for margin in (SHORT, "full"):
+            # As many of each set as are measured at both margins.
+            pairs = [
+                (result, found[name, *STOCK_FULL][i])
+                for name in names
+                for i, result in found[name, "adapted", margin].items()
+                if i in found[name, *STOCK_FULL] and i in found[name, "adapted", SHORT] and i in found[name, "adapted", "full"]
+            ]
+            errors = np.array([[here.errors, base.errors, here.words] for here, base in pairs]).reshape(-1, 3)
+            speakers = [rows[here.id]["speaker"] for here, _ in pairs]
+            cells.append(f"{difference(errors):+.2f} ({interval(errors, speakers, difference)})")
+        lines.append(f"| {label} | {len(pairs)} | {errors[:, 2].sum()} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def by_length(found: Table, rows: dict[str, dict]) -> list[str]:
     """Points against the stock model's full context by length."""
     systems = [("stock", SHORT), ("adapted", SHORT), ("adapted", "full")]
@@ -132,7 +158,7 @@ def worst(found: Table) -> list[str]:
 
 
 def draw_margins(found: Table, out: Path) -> None:
-    """Error against margin, per set and model."""
+    """Error against margin, per set and model, with the number of recordings."""
     names = [name for name in SETS if found[name, *STOCK_FULL]]
     columns = 5
     lines = -(-len(names) // columns)
@@ -141,10 +167,14 @@ def draw_margins(found: Table, out: Path) -> None:
         axis.axis("off")
     margins = [*MARGINS[1:], MARGINS[0]]
     for axis, name in zip(axes.flat, names):
+        # The same recordings everywhere: some margins were measured with more of them.
+        points = [found[name, model, margin] for model in COLOURS for margin in margins]
+        shared = set.intersection(*map(set, filter(None, points)))
         for model, colour in COLOURS.items():
-            errors = [rate(np.array([[r.errors, r.words] for r in found[name, model, margin].values()] or [[np.nan, 1]])) for margin in margins]  # fmt: skip
+            results = [[found[name, model, margin][i] for i in shared if found[name, model, margin]] for margin in margins]
+            errors = [rate(np.array([[r.errors, r.words] for r in here] or [[np.nan, 1]])) for here in results]
             axis.plot([*(f"+{margin}" for margin in margins[:-1]), "full"], errors, "o-", color=colour, label=model)
-        axis.set_title(name)
+        axis.set_title(f"{name}, {len(shared)}")
         axis.set_ylim(bottom=0)
     for axis in axes[:, 0]:
         axis.set_ylabel("word errors, %")
@@ -177,9 +207,11 @@ def read_log(path: Path) -> list[dict]:
 def training(cache: Path) -> list[str]:
     """What the runs came to that were averaged, with their curves; nothing where the adapter is not made of those at hand."""
     made_of = cache / "exported.sha256"
-    if not made_of.exists() or made_of.read_text().split()[0] != hashlib.sha256(ADAPTER.read_bytes()).hexdigest():
+    exported, *checkpoints = made_of.read_text().splitlines() if made_of.exists() else [""]
+    if not exported.startswith(hashlib.sha256(ADAPTER.read_bytes()).hexdigest()):
         return []
-    logs = [read_log(path) for path in sorted(cache.glob("adapter-*/log.jsonl"))]
+    checkpoints = [Path(line.split(maxsplit=1)[1]) for line in checkpoints]
+    logs = [read_log(path.with_name("log.jsonl")) for path in checkpoints if path.suffix == ".pt"]
     draw_training(logs, HERE / "training.svg")
     first = logs[0][0]
     return [
@@ -245,6 +277,7 @@ def main() -> None:
         "Texts that were cut, because they looped or grew too long, of all recognitions at short contexts: "
         + "; ".join(f"{model} {sum(cut)} of {len(cut)}" for model, cut in counts.items()) + ".", "",
         f"Words: {sum(words[name] for name in ('prompts', *TEXTED))} in the sets with texts.", "",
+        "Points against the stock model's full context (95 %), sets together:", "", *together(found, rows), "",
         *main_table(found, rows), "", "![error against margin](margins.svg)", "",
         f"By length ({', '.join(LENGTH_SETS)}), points against the stock model's full context (95 %):", "",
         *by_length(found, rows), "",

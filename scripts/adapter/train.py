@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 import augment
+import lowrank
 import prepare
 import whisper
 from teacher import FILES
@@ -35,12 +36,13 @@ STEP_BATCHES = 2
 MARGINS = [(0.58, 16, 72), (0.20, 72, 160), (0.10, 160, 400), (0.12, None, None)]
 """Share, least and largest margin behind the longest clip of a batch, in positions; None: the full context."""
 VALIDATION_MARGINS = {"+32": 32, "+128": 128, "full": whisper.CONTEXT_FULL}
+RANK = 24
 NOISE_SHARE = 0.35
 SNR_DB = (8, 30)
 BABBLE_SHARE, BABBLE_VOICES = 0.25, (4, 9)
 """How often the noise is other people's voices, and how many."""
 GRADIENT_MAX = 1.0
-OPTIONS = ("part", "rank", "rate", "steps", "minutes", "states_weight", "hidden_weight", "seconds_max", "seed")
+OPTIONS = ("part", "start", "rank", "rate", "steps", "minutes", "states_weight", "hidden_weight", "seconds_max", "seed")
 """What a run may not change once it has begun, besides clips, targets and the constants above."""
 
 
@@ -228,6 +230,16 @@ def adapter_state(model) -> dict[str, Tensor]:
     return {name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad}
 
 
+def begin_with(model, adapter: dict[str, Tensor]) -> None:
+    """Put an adapter of no higher rank where a model's low-rank additions begin; the ranks that it leaves add nothing."""
+    state = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    with torch.no_grad():
+        for name, values in adapter.items():
+            if name not in state or any(have > room for have, room in zip(values.shape, state[name].shape, strict=True)):
+                raise SystemExit(f"{name} of the adapter to start from, {list(values.shape)}, does not fit: take a higher --rank, or all parts")
+            state[name][: values.shape[0], : values.shape[1]] = values
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Train until the schedule ends."""
     torch.manual_seed(arguments.seed)
@@ -236,11 +248,19 @@ def run(arguments: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model, mel, _ = whisper.load(arguments.model)
     data = Data(arguments.cache, mel)
+    start = {}
+    if arguments.start:
+        base_sha256 = hashlib.sha256(arguments.model.read_bytes()).digest()
+        start = lowrank.from_bytes(arguments.start.read_bytes(), base_sha256)
+    arguments.rank = arguments.rank or max((len(a) for name, a in start.items() if name.endswith(".a")), default=RANK)
     whisper.adapt(model if arguments.part == "all" else getattr(model, arguments.part), arguments.rank)
+    if start:
+        begin_with(model, start)
     model.to(arguments.device)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=arguments.rate, weight_decay=0.0, betas=(0.9, 0.98))
     options = {name: getattr(arguments, name) for name in OPTIONS}
+    options["start"] = hashlib.sha256(arguments.start.read_bytes()).hexdigest() if arguments.start else None
     for name in ("clips", "targets"):
         options[name] = hashlib.sha256((arguments.cache / f"{name}.jsonl").read_bytes()).hexdigest()
     noise = [NOISE_SHARE, list(SNR_DB), BABBLE_SHARE, list(BABBLE_VOICES)]
@@ -250,7 +270,7 @@ def run(arguments: argparse.Namespace) -> None:
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True, map_location=arguments.device)
-        if saved["options"] != options:
+        if {"start": None, **saved["options"]} != options:
             raise SystemExit(f"{checkpoint} is of a run with other options, {saved['options']}: take another --name")
         model.load_state_dict(saved["model"], strict=False)
         optimiser.load_state_dict(saved["optimiser"])
@@ -316,7 +336,8 @@ def main() -> None:
     parser.add_argument("cache", type=Path, help="folder that teacher.py filled")
     parser.add_argument("model", type=Path, help="ggml-tiny.en.bin, f16")
     parser.add_argument("--name", default="adapter", help="folder for this run, in the cache")
-    parser.add_argument("--rank", type=int, default=24)
+    parser.add_argument("--start", type=Path, metavar="ADAPTER", help="go on from this adapter file instead of from nothing")
+    parser.add_argument("--rank", type=int, help=f"as that of --start, or {RANK}")
     parser.add_argument("--part", choices=["all", "encoder", "decoder"], default="all", help="what is adapted")
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--steps", type=int, default=1200)

@@ -93,8 +93,8 @@ fn listed_words_are_recognised_more_readily() {
 fn a_listed_phrase_is_written_as_it_was_listed() {
     let Some(dictation) = Dictation::needs() else { return };
     let folder = folder_for_test();
-    let listed = ["agent number", "touchtone"];
-    let recordings = ["agent-user", "dir-intro"].map(|id| &dictation.utterance(id).path);
+    let listed = ["agent number", "echo test"];
+    let recordings = ["agent-user", "demo-echodone"].map(|id| &dictation.utterance(id).path);
     let settings = write(folder.path(), "oratype.toml", "[recogniser]\nvocabulary = \"words.txt\"\n");
     write(folder.path(), "words.txt", listed.join("\n"));
     let typed = |options: &[&str]| run(dictation.run_args(options, &recordings)).success();

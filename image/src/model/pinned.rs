@@ -38,7 +38,7 @@ pub const WHISPER_Q8_0: Pinned = Pinned {
 pub const WHISPER_SHORT_Q8_0: Pinned = Pinned {
     name: "ggml-tiny.en-short-q8_0.bin",
     size_bytes: WHISPER_Q8_0.size_bytes,
-    sha256: digest("a7fdcd16841d5343524e7d79f798664b5f06c0c7ca3ba79ce79b46bc21e739ce"),
+    sha256: digest("90d8336da8d97b9665154ea20f0d313c5cac2a2ae723e0349f09fba4d42ddaa8"),
 };
 
 /// The same model in 16-bit ggml: the step before quantisation, checked, and kept for training only.
