@@ -212,6 +212,8 @@ def training(cache: Path) -> list[str]:
         return []
     checkpoints = [Path(line.split(maxsplit=1)[1]) for line in checkpoints]
     logs = [read_log(path.with_name("log.jsonl")) for path in checkpoints if path.suffix == ".pt"]
+    if not logs:
+        return []
     draw_training(logs, HERE / "training.svg")
     first = logs[0][0]
     return [
